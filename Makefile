@@ -1,0 +1,38 @@
+# `make test` is everything that has to hold before a change is merged.
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest tests -n 2 --dist worksteal -q --rollout-push never
+SCRIPTS := scripts/allure_html
+
+.PHONY: help setup demo test lint bench clean
+.DEFAULT_GOAL := help
+
+help:   ## Say what the targets do.
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
+
+setup:  ## Install what is missing: .venv, Prometheus, Pushgateway, Alertmanager, a browser.
+	@scripts/setup
+
+demo:   ## Decide stage 1 of the prisma rollout in the sandbox and show the reports.
+	@scripts/setup >/dev/null
+	@scripts/demo
+
+test:   ## Set up, lint, run every test.
+	@scripts/setup >/dev/null
+	@$(MAKE) --no-print-directory lint
+	$(PYTEST)
+
+lint:   ## ruff and mypy.
+	$(BIN)/ruff check . $(SCRIPTS)
+	$(BIN)/ruff format --check . $(SCRIPTS)
+	$(BIN)/mypy
+	$(BIN)/mypy $(SCRIPTS)
+
+bench:  ## Run every benchmark.
+	@scripts/setup >/dev/null
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+clean:  ## Remove caches, reports and the local evidence.
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .rollout dist build
+	find . -name __pycache__ -type d -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +
+	find reports -mindepth 1 -not -name .gitkeep -delete

@@ -1,0 +1,85 @@
+"""Run a canary: a pytest process of its own, with a deadline, whose outcome is in the evidence log."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_rollout.evidence.log import EvidenceLog
+from pytest_rollout.judge.history import CanaryRun
+from pytest_rollout.process import run_bounded
+from pytest_rollout.sandbox import STATE_VARIABLE
+from pytest_rollout.units import format_duration
+
+RUN_VARIABLE = "ROLLOUT_CANARY_RUN"
+"""The run id that a canary process records its outcome under."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryRunner:
+    """Everything a canary's process needs to know about the run that starts it."""
+
+    log: EvidenceLog
+    rollout: str
+    environment: str
+    folder: Path
+    """Where the canary's tests are: the plan's folder."""
+    rootdir: Path
+    reports: Path
+    arguments: Sequence[str] = ()
+    """Further arguments of the pytest process."""
+    sandbox_state: Path | None = None
+
+    def history(self, canary: str) -> list[CanaryRun]:
+        """Return the recorded runs of a canary here. Raises EvidenceError."""
+        return self.log.runs(canary, rollout=self.rollout, environment=self.environment)
+
+    def run(self, canary: str, deadline: float) -> CanaryRun:
+        """Run a canary once, at most ``deadline`` seconds. Raises EvidenceError.
+
+        The process records its own outcome; a process that dies or hangs before that is recorded here as
+        ``error``, so that no attempt is ever without a result.
+        """
+        run_id, started = uuid.uuid4().hex, time.time()
+        output = self.reports / "canaries" / f"{canary}.log"
+        output.parent.mkdir(parents=True, exist_ok=True)
+        code = run_bounded(
+            self._command(canary, run_id),
+            cwd=self.rootdir,
+            env=self._variables(run_id),
+            deadline=deadline,
+            output=output,
+        )
+        run = self.log.run(run_id) if code is not None else None
+        if run is None:
+            what = f"exit code {code}" if code is not None else f"deadline of {format_duration(deadline)}"
+            run = CanaryRun(
+                run_id=run_id,
+                canary=canary,
+                started_at=started,
+                ended_at=time.time(),
+                outcome="error",
+                message=f"canary {canary} ended without a result ({what}); see {output}",
+            )
+            self.log.add_run(run, rollout=self.rollout, environment=self.environment)
+        return run
+
+    def _command(self, canary: str, run_id: str) -> list[str]:
+        return [
+            *(sys.executable, "-m", "pytest", str(self.folder), "-m", "canary"),
+            *(f"--rollout-canary={canary}", f"--rollout-env={self.environment}"),
+            *(f"--rollout-evidence={self.log.path}", f"--rollout-reports={self.reports}"),
+            *("--rollout-push=never", "-p", "no:cacheprovider", f"--output={self.reports / 'playwright' / run_id}"),
+            *self.arguments,
+        ]
+
+    def _variables(self, run_id: str) -> Mapping[str, str]:
+        dropped = {"PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"}
+        kept = {key: value for key, value in os.environ.items() if key not in dropped}
+        sandbox = {STATE_VARIABLE: str(self.sandbox_state)} if self.sandbox_state else {}
+        return {**kept, **sandbox, RUN_VARIABLE: run_id}

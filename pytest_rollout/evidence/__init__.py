@@ -1,0 +1,1 @@
+"""The evidence log: what happened before this run."""

@@ -1,0 +1,119 @@
+"""Runs of canaries, kept in SQLite. Rows are added, never changed; nothing here is ever seeded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from pytest_rollout.errors import EvidenceError
+from pytest_rollout.judge.history import CanaryRun
+
+_METADATA = sa.MetaData()
+_RUNS = sa.Table(
+    "canary_runs",
+    _METADATA,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("rollout", sa.String, nullable=False),
+    sa.Column("environment", sa.String, nullable=False),
+    sa.Column("canary", sa.String, nullable=False),
+    sa.Column("started_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float, nullable=False),
+    sa.Column("outcome", sa.String, nullable=False),
+    sa.Column("message", sa.String, nullable=False),
+    sa.Column("attachments", sa.String, nullable=False),
+    sa.Index("by_canary", "rollout", "environment", "canary", "started_at"),
+)
+_OUTCOMES = frozenset({"ok", "failed", "error"})
+
+
+class EvidenceLog:
+    """One SQLite file, for several processes at once; a write is durable when it returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._engine: sa.Engine | None = None
+
+    def add_run(self, run: CanaryRun, *, rollout: str, environment: str) -> None:
+        """Append one run of a canary. Raises EvidenceError; then nothing was written."""
+        if run.outcome not in _OUTCOMES:
+            raise EvidenceError(f"a canary run cannot end as {run.outcome!r}")
+        row = {
+            "run_id": run.run_id,
+            "rollout": rollout,
+            "environment": environment,
+            "canary": run.canary,
+            "started_at": run.started_at,
+            "ended_at": run.ended_at,
+            "outcome": run.outcome,
+            "message": run.message,
+            "attachments": json.dumps(run.attachments),
+        }
+        with self._connection() as connection:
+            connection.execute(_RUNS.insert(), row)
+
+    def runs(self, canary: str, *, rollout: str, environment: str) -> list[CanaryRun]:
+        """Return the runs of a canary in one environment, oldest first. Raises EvidenceError."""
+        mine = (_RUNS.c.canary == canary) & (_RUNS.c.rollout == rollout) & (_RUNS.c.environment == environment)
+        with self._connection() as connection:
+            rows = connection.execute(sa.select(_RUNS).where(mine).order_by(_RUNS.c.started_at)).mappings().all()
+        return [_run(row) for row in rows]
+
+    def run(self, run_id: str) -> CanaryRun | None:
+        """Return one run, or None if it was never recorded. Raises EvidenceError."""
+        with self._connection() as connection:
+            row = connection.execute(sa.select(_RUNS).where(_RUNS.c.run_id == run_id)).mappings().one_or_none()
+        return _run(row) if row else None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    @contextmanager
+    def _connection(self) -> Iterator[sa.Connection]:
+        try:
+            with self._opened().begin() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as exc:
+            raise EvidenceError(
+                f"the evidence log {self.path} cannot be used: {_cause(exc)}; "
+                "check that the folder is writable and the disk not full, or give another file with --rollout-evidence"
+            ) from exc
+
+    def _opened(self) -> sa.Engine:
+        if self._engine is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            engine = sa.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": 10})
+            sa.event.listen(engine, "connect", _durable)
+            _METADATA.create_all(engine)
+            self._engine = engine
+        return self._engine
+
+
+def _durable(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _run(row: sa.RowMapping) -> CanaryRun:
+    return CanaryRun(
+        run_id=row["run_id"],
+        canary=row["canary"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        outcome=row["outcome"],
+        message=row["message"],
+        attachments=tuple(json.loads(row["attachments"])),
+    )
+
+
+def _cause(exc: Exception) -> str:
+    return str(getattr(exc, "orig", None) or exc)

@@ -1,0 +1,1 @@
+"""Evidence in, verdict out: no I/O, no clock, no pytest."""

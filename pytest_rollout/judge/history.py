@@ -1,0 +1,149 @@
+"""Gates that look at what was recorded: runs of a canary, readings of flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_rollout.units import format_duration
+from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken, inconclusive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryRun:
+    """One run of a canary. ``outcome`` is ``ok``, ``failed`` (the system) or ``error`` (the instrument)."""
+
+    run_id: str
+    canary: str
+    started_at: float
+    ended_at: float
+    outcome: str
+    message: str = ""
+    attachments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """How many passes a canary gate wants, and how far apart the first and the last must be, in seconds."""
+
+    wanted: int
+    across: float
+
+
+def streak(runs: Sequence[CanaryRun], since: float) -> list[CanaryRun]:
+    """Return the passes that nothing but passes followed, oldest first, started since a time."""
+    out: list[CanaryRun] = []
+    for run in sorted(runs, key=lambda one: one.started_at):
+        if run.started_at < since or run.outcome != "ok":
+            out.clear()
+        else:
+            out.append(run)
+    return out
+
+
+def judge_canary(runs: Sequence[CanaryRun], passes: Passes, since: float, now: float) -> CheckResult:
+    """Judge the runs of one canary since the flip. Only passes in a row count."""
+    recent = sorted((run for run in runs if run.started_at >= since), key=lambda one: one.started_at)
+    known: dict[str, Any] = {
+        "limit": float(passes.wanted),
+        "unit": "passes",
+        "samples": len(recent),
+        "window": (since, now),
+        "derivation": {"rule": "passes in a row", "runs": [_shown(run) for run in recent[-20:]]},
+        "attachments": recent[-1].attachments if recent else (),
+    }
+    good = streak(recent, since)
+    known["value"] = float(len(good))
+    if recent and recent[-1].outcome == "failed":
+        return CheckResult(verdict=Verdict.BREACHED, reason=Reason.CANARY_FAILED, message=recent[-1].message, **known)
+    if recent and recent[-1].outcome != "ok":
+        return broken(Reason.CANARY_ERROR, recent[-1].message, **known)
+    return _judge_streak(good, passes, now, known)
+
+
+def _judge_streak(good: list[CanaryRun], passes: Passes, now: float, known: dict[str, Any]) -> CheckResult:
+    spread = good[-1].started_at - good[0].started_at if good else 0.0
+    if len(good) >= passes.wanted and spread >= passes.across:
+        apart = f", {format_duration(spread)} apart" if passes.across else ""
+        said = f"passed {len(good)} of {passes.wanted} times in a row{apart}"
+        return CheckResult(verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message=said, **known)
+    due_in = due_at(good, passes, now) - now
+    apart = f" at least {format_duration(passes.across)} apart" if passes.across else ""
+    return inconclusive(
+        Reason.TOO_FEW_PASSES,
+        f"passed {len(good)} times in a row, {passes.wanted} passes{apart} are needed; "
+        f"next run in {format_duration(max(due_in, 0))}",
+        ready_in=max(due_in, 0.0),
+        **known,
+    )
+
+
+def due_at(good: Sequence[CanaryRun], passes: Passes, now: float) -> float:
+    """Return when the next run is worth making: now, or when it completes the spread."""
+    if not good:
+        return now
+    step = passes.across / max(passes.wanted - 1, 1)
+    return max(
+        good[-1].started_at + step,
+        now if len(good) < passes.wanted - 1 else good[0].started_at + passes.across,
+    )
+
+
+def _shown(run: CanaryRun) -> dict[str, Any]:
+    return {"run": run.run_id, "started_at": run.started_at, "outcome": run.outcome, "message": run.message}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagReading:
+    """What a flag service said about one flag for one cohort.
+
+    ``fault`` says why it was not evaluated: then ``value`` is only the caller's default, and proves nothing.
+    """
+
+    flag: str
+    cohort: str
+    value: bool | None
+    reason: str
+    changed_at: float | None
+    fault: str = ""
+
+
+def judge_flags(wanted: Mapping[str, bool], readings: Sequence[FlagReading], at: float) -> CheckResult:
+    """Judge that every flag of a stage has the value the stage is about, and say since when."""
+    known: dict[str, Any] = {
+        "value": float(sum(reading.value == wanted[reading.flag] for reading in readings)),
+        "limit": float(len(wanted)),
+        "unit": "count",
+        "samples": len(readings),
+        "derivation": {"rule": "read back", "at": at, "readings": [_reading(reading) for reading in readings]},
+    }
+    for reading in readings:
+        if not reading.fault and reading.value is not wanted[reading.flag]:
+            said = f"{reading.flag} is {reading.value} for {reading.cohort!r}, expected {wanted[reading.flag]}"
+            return CheckResult(verdict=Verdict.BREACHED, reason=Reason.FLAG_MISMATCH, message=said, **known)
+    for reading in readings:
+        if reading.fault:
+            return broken(Reason.FLAG_NOT_EVALUATED, f"{reading.flag} was not evaluated: {reading.fault}", **known)
+        if reading.changed_at is None:
+            return inconclusive(
+                Reason.FLIP_UNKNOWN,
+                f"the flag service does not say when {reading.flag} was changed, so no window can begin there; "
+                "give the time of the flip with --rollout-flipped-at",
+                **known,
+            )
+    if missing := sorted(wanted.keys() - {reading.flag for reading in readings}):
+        return broken(Reason.FLAG_NOT_EVALUATED, f"{missing[0]} was not read", **known)
+    said = ", ".join(f"{reading.flag} is {reading.value} for {reading.cohort!r}" for reading in readings)
+    return CheckResult(verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message=said, **known)
+
+
+def _reading(reading: FlagReading) -> dict[str, Any]:
+    return {
+        "flag": reading.flag,
+        "cohort": reading.cohort,
+        "value": reading.value,
+        "reason": reading.reason,
+        "changed_at": reading.changed_at,
+        "fault": reading.fault,
+    }

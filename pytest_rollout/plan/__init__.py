@@ -1,0 +1,1 @@
+"""Plans: what a rollout promises at each stage, read from ``*.rollout.yaml``."""

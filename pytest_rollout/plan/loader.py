@@ -1,0 +1,91 @@
+"""From a file to a plan, and from a plan to an environment that can be entered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pytest_rollout.errors import EnvironmentUnready, PlanError
+from pytest_rollout.plan.document import Document, KeyPath, read_document
+from pytest_rollout.plan.model import ENV_REFERENCE, Environment, Plan, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlan:
+    """A plan and the document it came from."""
+
+    plan: Plan
+    document: Document
+
+    @property
+    def path(self) -> Path:
+        """The plan's file."""
+        return self.document.path
+
+    def line_of_stage(self, index: int) -> int:
+        """Return the line, counted from 1, of the stage at an index."""
+        return self.document.line(("stages", index))
+
+    def line_of_gate(self, stage: int, gate: int) -> int:
+        """Return the line, counted from 1, of a gate by the indices of stage and gate."""
+        return self.document.line(("stages", stage, "gates", gate))
+
+    def environment(self, name: str, variables: Mapping[str, str]) -> Environment:
+        """Return an environment with every ``${NAME}`` filled in.
+
+        Raises EnvironmentUnready if there is no such environment or a variable is not set.
+        """
+        known = self.plan.environments
+        if name not in known:
+            raise EnvironmentUnready(f"{self.path.name}: no environment {name!r}; {did_you_mean(name, sorted(known))}")
+        raw = self.document.data["environments"][name]
+        return Environment.model_validate(self._fill(raw, ("environments", name), variables))
+
+    def _fill(self, value: Any, where: KeyPath, variables: Mapping[str, str]) -> Any:
+        if isinstance(value, dict):
+            return {key: self._fill(item, (*where, key), variables) for key, item in value.items()}
+        if not isinstance(value, str):
+            return value
+        for name in ENV_REFERENCE.findall(value):
+            if not variables.get(name):
+                key = ".".join(str(part) for part in where)
+                raise EnvironmentUnready(
+                    self.document.error(where, f"{key} needs the environment variable {name}, which is not set")
+                )
+        return ENV_REFERENCE.sub(lambda found: variables[found[1]], value)
+
+
+def load_plan(path: Path) -> LoadedPlan:
+    """Read and check a plan. Raises PlanError naming every fault as ``file:line:column: message``."""
+    document = read_document(path)
+    if not isinstance(document.data, dict):
+        raise PlanError(document.error((), "a plan is a mapping with rollout, environments and stages"))
+    try:
+        return LoadedPlan(Plan.model_validate(document.data), document)
+    except ValidationError as exc:
+        raise PlanError("\n".join(_explain_all(document, exc))) from None
+
+
+def _explain_all(document: Document, exc: ValidationError) -> list[str]:
+    errors = exc.errors()
+    faulty = [error["loc"] for error in errors]
+    # A list whose items are faulty counts as too short for pydantic: say only what is really wrong.
+    echoes = [error["type"] == "too_short" and any(len(loc) > len(error["loc"]) for loc in faulty) for error in errors]
+    return [_explain(document, error) for error, echo in zip(errors, echoes, strict=True) if not echo]
+
+
+def _explain(document: Document, error: Any) -> str:
+    where = tuple(error["loc"])
+    context = error.get("ctx", {})
+    if error["type"] == "at_key":
+        return document.error((*where, context["key"]), context["message"], at_key=True)
+    if error["type"] == "missing":
+        return document.error(where[:-1], f"{where[-1]!r} is missing")
+    if error["type"] == "string_pattern_mismatch":
+        return document.error(where, f"{error['input']!r} is not a name: use a-z, 0-9, '.', '_' and '-'")
+    message = str(context["error"]) if "error" in context else str(error["msg"])
+    return document.error(where, message)

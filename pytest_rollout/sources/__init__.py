@@ -1,0 +1,1 @@
+"""Where evidence is read: Prometheus, the flag service."""

@@ -1,0 +1,77 @@
+"""Read flags over OFREP (OpenFeature Remote Evaluation Protocol 0.3).
+
+A client of its own, because for a gate "off by error" must not look like "off": the OpenFeature SDKs swallow
+faults and return the caller's default.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from pytest_rollout.errors import SourceError
+from pytest_rollout.judge.history import FlagReading
+from pytest_rollout.sources.http import Transport, retried
+
+EVALUATED = frozenset({"STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"})
+_RETRY_BUDGET = 2.0
+
+
+class FlagReader:
+    """Reads boolean flags for a named cohort."""
+
+    def __init__(self, url: str, http: Transport) -> None:
+        self.url = url.rstrip("/")
+        self._http = http
+
+    def read(self, flag: str, cohort: str) -> FlagReading:
+        """Return what the service says; every fault is in the reading, nothing is raised."""
+        try:
+            return self._read(flag, cohort)
+        except (SourceError, ValueError) as exc:
+            return _faulty(flag, cohort, str(exc))
+
+    def _read(self, flag: str, cohort: str) -> FlagReading:
+        url = f"{self.url}/ofrep/v1/evaluate/flags/{quote(flag, safe='')}"
+        context = {"context": {"targetingKey": f"rollout-{cohort}", "cohort": cohort}}
+        answer = retried(lambda: self._http("POST", url, json=context), budget=_RETRY_BUDGET)
+        if answer.status != 200:  # noqa: PLR2004 - HTTP OK
+            return _faulty(flag, cohort, f"HTTP {answer.status} from {self.url}: {answer.text.strip()[:120]}")
+        body = json.loads(answer.text)
+        if not isinstance(body, dict):
+            return _faulty(flag, cohort, f"not an OFREP answer: {answer.text[:120]!r}")
+        return _reading(flag, cohort, body)
+
+
+def _reading(flag: str, cohort: str, body: dict[str, Any]) -> FlagReading:
+    reason, value = str(body.get("reason", "")), body.get("value")
+    if body.get("key") != flag:
+        return _faulty(flag, cohort, f"the answer is about {body.get('key')!r}")
+    if body.get("errorCode") or reason not in EVALUATED:
+        return _faulty(flag, cohort, f"reason {reason or 'missing'}, {body.get('errorCode', 'no error code')}")
+    if not isinstance(value, bool):
+        return _faulty(flag, cohort, f"the value {value!r} is not a boolean")
+    metadata = body.get("metadata") or {}
+    return FlagReading(
+        flag=flag,
+        cohort=cohort,
+        value=value,
+        reason=reason,
+        changed_at=_instant(metadata.get("changedAt")),
+    )
+
+
+def _instant(text: object) -> float | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo else None
+
+
+def _faulty(flag: str, cohort: str, fault: str) -> FlagReading:
+    return FlagReading(flag=flag, cohort=cohort, value=None, reason="ERROR", changed_at=None, fault=fault)

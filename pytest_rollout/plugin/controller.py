@@ -1,0 +1,248 @@
+"""Decides stages, in the one process that sees every report: the main one, or xdist's controller."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_rollout import __version__
+from pytest_rollout.errors import EnvironmentUnready, PlanError, PublishError
+from pytest_rollout.plugin.items import plan_nodeid, stage_checks
+from pytest_rollout.plugin.ledger import Ledger, StageInfo, pending_document
+from pytest_rollout.plugin.members import members
+from pytest_rollout.plugin.outcome import check_keys, result_of
+from pytest_rollout.plugin.selection import selects
+from pytest_rollout.plugin.settings import Settings
+from pytest_rollout.plugin.world import World
+from pytest_rollout.publish.verdict_file import write_verdict
+from pytest_rollout.verdict import Decision, Reason
+
+if TYPE_CHECKING:
+    from pytest_rollout.plan.loader import LoadedPlan
+    from pytest_rollout.plan.model import Stage
+    from pytest_rollout.publish.pushgateway import PushOutcome
+
+
+class Controller:
+    """Keeps the ledger of a run and draws the conclusions."""
+
+    def __init__(self, config: pytest.Config, settings: Settings, world: World, plans: list[Path]) -> None:
+        self.config = config
+        self.settings = settings
+        self.world = world
+        self.plans = plans
+        self.ledger = Ledger()
+        self.expression: str = config.getoption("markexpr") or ""
+        self.distributed = bool(config.getoption("dist", "no") != "no" or config.getoption("tx", None))
+        self.workers_listed = 0
+        self.document: dict[str, Any] | None = None
+        self.notes: list[str] = []
+        """What happened while handing on the results, for the terminal."""
+
+    @property
+    def verdict_path(self) -> Path:
+        """Where the verdict document goes."""
+        return self.settings.reports / "verdict.json"
+
+    # What has to be decided
+
+    def expect_plans(self) -> list[tuple[Path, Stage]]:
+        """Note every check of the stages that this run is about; return the stages."""
+        chosen = []
+        for path in self.plans:
+            try:
+                loaded = self.world.plan(path)
+            except PlanError as exc:
+                self._expect_broken(path, exc)
+                continue
+            chosen += [(path, stage) for stage in loaded.plan.stages if self._expect_stage(loaded, stage)]
+        return chosen
+
+    def _expect_stage(self, loaded: LoadedPlan, stage: Stage) -> bool:
+        if not selects(self.expression, stage.marker):
+            return False
+        for check in stage_checks(loaded, stage, plan_nodeid(loaded.path, self.config.rootpath)):
+            self.ledger.expect(check)
+        return True
+
+    def _expect_broken(self, path: Path, exc: PlanError) -> None:
+        from pytest_rollout.plugin.selection import stage_numbers
+
+        if any(selects(self.expression, f"stage{number}") for number in stage_numbers(path)) or not self.expression:
+            self.ledger.faults.append(str(exc))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Enter the environment, before xdist starts its workers."""
+        if self.config.getoption("collectonly"):
+            return
+        chosen = self.expect_plans()
+        for path, stage in chosen:
+            self._enter(path, stage, last=chosen[-1][1])
+        if self.ledger:
+            self._write(pending_document(self._draw_up(interrupted=True)))
+
+    def _enter(self, path: Path, stage: Stage, last: Stage) -> None:
+        rollout = self.world.plan(path).plan.rollout
+        environment = self.settings.environment
+        try:
+            if self.world.needs_sandbox(path):
+                self.world.start_sandbox(path, last)
+            target = self.world.target(path)
+        except EnvironmentUnready as exc:
+            if not self.world.sandbox_fault:
+                raise pytest.UsageError(str(exc)) from exc
+            info = StageInfo(rollout=rollout, stage=stage.marker, environment=environment, rehearsal=("sandbox",))
+        else:
+            info = StageInfo(rollout=rollout, stage=stage.marker, environment=environment, rehearsal=target.rehearsal)
+        self.ledger.describe(info)
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Note Python tests of a stage; under xdist the workers do this."""
+        for check in members(item, self.plans, self.expression):
+            self.ledger.expect(check)
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Note that some checks will not run."""
+        said = "deselected, so it proves nothing; run the whole stage"
+        for item in items:
+            key = self.ledger.by_nodeid(item.nodeid)
+            self.ledger.note_missing([key] if key else [], Reason.DESELECTED, said)
+
+    # What became of it
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A module or plan that cannot be collected may hold checks of the stage: then nothing is complete."""
+        if report.failed and (self.ledger or not self.expression):
+            self.ledger.faults.append(f"{report.nodeid} could not be collected")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note what a report decides."""
+        result = result_of(report)
+        if result is None:
+            return
+        keys = check_keys(report) or [key for key in [self.ledger.by_nodeid(report.nodeid)] if key]
+        for key in keys:
+            if report.when == "teardown":
+                self.ledger.revoke(key, result)
+            else:
+                self.ledger.record(key, result)
+
+    # What follows from it
+
+    def _draw_up(self, *, interrupted: bool) -> dict[str, Any]:
+        document = self.ledger.document(version=__version__, finished_at=time.time(), interrupted=interrupted)
+        document["versions"] |= {
+            "python": platform.python_version(),
+            "pytest": pytest.__version__,
+            "platform": sys.platform,
+        }
+        return document
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write and push the verdict; take a zero exit status away unless every stage is GO."""
+        if self.config.getoption("collectonly") or not self.ledger:
+            return
+        if self.distributed and not self.workers_listed:
+            self.ledger.faults.append("no worker finished and said which tests belong to the stage")
+        self.document = self._draw_up(interrupted=exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED))
+        self._write(self.document)
+        if self.settings.push:
+            self._push()
+        if session.exitstatus == pytest.ExitCode.OK and self.document["decision"] != Decision.GO.value:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._tell()
+
+    def _write(self, document: dict[str, Any]) -> None:
+        try:
+            write_verdict(self.verdict_path, document)
+        except PublishError as exc:
+            self.ledger.faults.append(str(exc))
+            document |= {"decision": Decision.HOLD.value, "faults": list(self.ledger.faults)}
+            self.notes.append(str(exc))
+
+    def _push(self) -> None:
+        stages = self.document["stages"] if self.document else []
+        for url in sorted({url for path in self.plans if (url := self._pushgateway(path))}):
+            try:
+                outcome = self._pushed(url, stages)
+                self.notes.append(f"pushgateway {outcome.state}: {outcome.message}")
+            except Exception as exc:  # noqa: BLE001 - a push never changes a verdict, whatever goes wrong
+                self.notes.append(f"pushgateway failed: {exc!r}")
+
+    def _pushed(self, url: str, stages: list[dict[str, Any]]) -> PushOutcome:
+        from pytest_rollout.publish.pushgateway import Pushgateway
+
+        return Pushgateway(url, self.settings.evidence.parent / "spool").push(stages)
+
+    def _pushgateway(self, path: Path) -> str | None:
+        try:
+            return self.world.target(path).pushgateway
+        except (EnvironmentUnready, PlanError):
+            return None
+
+    def _tell(self) -> None:
+        self.config.hook.pytest_rollout_decided(config=self.config, document=self.document)
+        if not self.config.pluginmanager.hasplugin("terminalreporter") and self.document:
+            # Without a terminal reporter nobody else explains the exit status.
+            sys.stderr.write(f"rollout: {self.document['decision']}, see {self.verdict_path}\n")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the table of checks."""
+        from pytest_rollout.plugin.terminal import summary
+
+        if self.document is not None:
+            summary(terminalreporter, self.document, self.notes, self.verdict_path)
+
+
+class Distribution:
+    """What the controller and the workers of xdist tell each other; registered only with xdist."""
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where the run's folder and the sandbox are."""
+        world = self.controller.world
+        node.workerinput["rollout_run_folder"] = str(world.run_folder)
+        node.workerinput["rollout_sandbox"] = str(world.sandbox_state or "")
+        node.workerinput["rollout_sandbox_fault"] = world.sandbox_fault
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over the Python tests that a worker found to belong to a stage."""
+        from pytest_rollout.plugin.ledger import Check
+
+        listed = getattr(node, "workeroutput", {}).get("rollout_checks")
+        if listed is None:
+            return
+        self.controller.workers_listed += 1
+        for check in listed:
+            self.controller.ledger.expect(Check(**check))
+
+
+class Worker:
+    """Lists the Python tests of a stage in a worker of xdist, for the controller."""
+
+    def __init__(self, config: pytest.Config, plans: list[Path]) -> None:
+        self.config = config
+        self.plans = plans
+        self.checks: list[dict[str, str]] = []
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Note a test of a stage."""
+        for check in members(item, self.plans, self.config.getoption("markexpr") or ""):
+            fields = ("rollout", "stage", "id", "kind", "nodeid")
+            self.checks.append({name: getattr(check, name) for name in fields})
+
+    def pytest_sessionfinish(self) -> None:
+        """Hand the list over; only a worker that ends well gets here."""
+        output: dict[str, Any] = self.config.workeroutput  # type: ignore[attr-defined]
+        output["rollout_checks"] = self.checks

@@ -1,0 +1,108 @@
+"""Fixtures for canaries and for Python tests with gates."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_rollout.errors import EnvironmentUnready, GateError
+from pytest_rollout.plugin.items import conclude
+from pytest_rollout.plugin.members import nearest_plan, stage_markers
+from pytest_rollout.plugin.progress import progress_line
+from pytest_rollout.plugin.selection import find_plans
+from pytest_rollout.plugin.stash import settings_key, world_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_rollout.plan.model import Gate, Stage
+    from pytest_rollout.target import Target
+    from pytest_rollout.verdict import CheckResult
+
+
+@pytest.fixture(scope="session")
+def rollout_target(pytestconfig: pytest.Config) -> Target:
+    """The environment of this run: ``url``, ``flags_url``, ``scaled(seconds)`` and so on."""
+    world = pytestconfig.stash[world_key]
+    plans = find_plans(pytestconfig, pytestconfig.stash[settings_key].plans)
+    targets = {target.url: target for target in map(world.target, plans)}
+    if len(targets) != 1:
+        raise EnvironmentUnready(f"these tests see {len(targets)} targets; run the folder of one plan at a time")
+    return next(iter(targets.values()))
+
+
+class Gates:
+    """Gates of a plan as assertions of a Python test. Keys and units are those of the plan.
+
+    Every method returns the result if the gate passed, and raises GateBreached, GateInconclusive or GateError.
+    """
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._item: pytest.Item = request.node
+
+    def ratio(self, *, bad: str, total: str, **limits: Any) -> CheckResult:
+        """Assert a share of requests: ``ratio(bad=..., total=..., below="0.5%", over="30m")``."""
+        return self._judge(ratio={"bad": bad, "total": total}, **limits)
+
+    def quantile(self, q: float, of: str, *, where: str = "", **limits: Any) -> CheckResult:
+        """Assert a quantile: ``quantile(0.95, "request_duration_seconds", below="120ms", over="30m")``."""
+        return self._judge(quantile={"q": q, "of": of, "where": where}, **limits)
+
+    def counter(self, of: str, **limits: Any) -> CheckResult:
+        """Assert that a counter does not rise: ``counter("rollbacks_total", at_most=0, over="2h")``."""
+        return self._judge(counter={"of": of}, **limits)
+
+    def promql(self, query: str, **limits: Any) -> CheckResult:
+        """Assert a bare value: ``promql("sum(up)", at_least=2)``."""
+        return self._judge(promql=query, **limits)
+
+    def canary(self, name: str, *, passes: int = 1, **limits: Any) -> CheckResult:
+        """Assert the history of a canary, running it now: ``canary("smoke", passes=2, across="30m")``."""
+        return self._judge(canary={"name": name, "passes": passes, **limits})
+
+    def _judge(self, **keys: Any) -> CheckResult:
+        config = self._item.config
+        world, path = config.stash[world_key], self._plan()
+        gate = _gate(self._item.name, keys)
+        scene = world.scene(path, self._stage(path))
+        result = world.judged(scene, [gate], progress_line(config))[gate.id]
+        conclude(self._item, result)
+        return result
+
+    def _plan(self) -> Path:
+        config = self._item.config
+        plan = nearest_plan(self._item.path, find_plans(config, config.stash[settings_key].plans))
+        if plan is None:
+            raise GateError("rollout_gate needs a plan: put a *.rollout.yaml in the folder of the test or above it")
+        return plan
+
+    def _stage(self, path: Path) -> Stage:
+        """Return the stage whose flip this test's windows begin at; without a marker, one without flags."""
+        from pytest_rollout.plan.model import Stage
+
+        markers = stage_markers(self._item)
+        plan = self._item.config.stash[world_key].plan(path).plan
+        for stage in plan.stages:
+            if stage.marker in markers:
+                return stage
+        return Stage.model_construct(stage=0, name="no stage", flags={}, settle=0.0, gates=())
+
+
+def _gate(name: str, keys: dict[str, Any]) -> Gate:
+    from pydantic import ValidationError
+
+    from pytest_rollout.plan.model import Gate
+
+    try:
+        return Gate.model_validate({"id": re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._"), **keys})
+    except ValidationError as exc:
+        said = "; ".join(str(error.get("ctx", {}).get("message") or error["msg"]) for error in exc.errors())
+        raise GateError(f"{name}: {said}") from None
+
+
+@pytest.fixture
+def rollout_gate(request: pytest.FixtureRequest) -> Gates:
+    """Gate assertions for a Python test, judged like the gates of the plan."""
+    return Gates(request)

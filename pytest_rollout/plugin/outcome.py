@@ -1,0 +1,97 @@
+"""From pytest's reports to results of checks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pytest_rollout.errors import GateInconclusive
+from pytest_rollout.plugin.items import CHECK_PROPERTY, RESULT_PROPERTY
+from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken, inconclusive
+
+FAULT_PROPERTY = "rollout.fault"
+"""On the report of a failed phase: what kind of failure it was."""
+_DECIDED_PHASES = ("setup", "call", "teardown")
+
+
+def classify(exc: BaseException) -> str:
+    """Return ``inconclusive``, ``failed`` (the system) or ``error`` (the instrument) for an exception."""
+    if isinstance(exc, BaseExceptionGroup):
+        kinds = {classify(one) for one in exc.exceptions}
+        return next(kind for kind in ("error", "inconclusive", "failed") if kind in kinds)
+    if isinstance(exc, GateInconclusive):
+        return "inconclusive"
+    return "failed" if isinstance(exc, AssertionError | pytest.fail.Exception) else "error"
+
+
+def check_keys(report: pytest.TestReport) -> list[str]:
+    """Return the checks that a report is about."""
+    return [str(value) for name, value in report.user_properties if name == CHECK_PROPERTY]
+
+
+def result_of(report: pytest.TestReport) -> CheckResult | None:
+    """Return what a report decides about its check, or None if it decides nothing.
+
+    A setup or teardown that went well decides nothing, nor does a rerun. ``???`` is how xdist reports an item
+    whose worker crashed.
+    """
+    if isinstance(report, pytest.SubtestReport) or report.outcome == "rerun":  # type: ignore[comparison-overlap]
+        return None
+    if report.when not in _DECIDED_PHASES:
+        return broken(Reason.CRASHED, "the worker crashed while this check ran; run it again")
+    if hasattr(report, "wasxfail"):
+        return inconclusive(Reason.XFAILED, "marked xfail, so neither outcome proves anything; remove the mark")
+    if report.outcome == "skipped":
+        return inconclusive(Reason.SKIPPED, f"skipped: {_skip_reason(report)}; a skipped check proves nothing")
+    if report.outcome == "failed":
+        return _failure(report)
+    return _success(report) if report.when == "call" else None
+
+
+def _success(report: pytest.TestReport) -> CheckResult:
+    own = _own_result(report)
+    if own is not None:
+        return own
+    return CheckResult(verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message="the test passed")
+
+
+def _failure(report: pytest.TestReport) -> CheckResult:
+    own = _own_result(report)
+    if report.when == "call" and own is not None and own.verdict is not Verdict.PASSED:
+        return own
+    said = first_line(report)
+    kind = _last(report, FAULT_PROPERTY)
+    if kind == "failed":
+        return CheckResult(verdict=Verdict.BREACHED, reason=Reason.TEST_FAILED, message=said)
+    if kind == "inconclusive":
+        return inconclusive(Reason.NO_DATA, said)
+    return broken(Reason.TEST_ERROR, f"{report.when} failed: {said}")
+
+
+def _own_result(report: pytest.TestReport) -> CheckResult | None:
+    text = _last(report, RESULT_PROPERTY)
+    if text is None:
+        return None
+    try:
+        return CheckResult.from_dict(json.loads(text))
+    except (ValueError, TypeError, KeyError) as exc:
+        return broken(Reason.TEST_ERROR, f"the result of the check cannot be read: {exc!r}")
+
+
+def _last(report: pytest.TestReport, name: str) -> str | None:
+    values = [str(value) for key, value in report.user_properties if key == name]
+    return values[-1] if values else None
+
+
+def first_line(report: pytest.TestReport) -> str:
+    """Return what a failed report says, in one line."""
+    crash: Any = getattr(report.longrepr, "reprcrash", None)
+    text = str(crash.message) if crash is not None else str(report.longrepr or "no explanation")
+    return text.strip().splitlines()[0][:300] if text.strip() else "no explanation"
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    longrepr = report.longrepr
+    return str(longrepr[2]).removeprefix("Skipped: ") if isinstance(longrepr, tuple) else str(longrepr)

@@ -1,0 +1,104 @@
+"""Which plans and stages a run is about, from its arguments alone: the controller of xdist collects nothing."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+SUFFIX = ".rollout.yaml"
+STAGE = re.compile(r"stage\d+")
+_NUMBER = re.compile(r"^\s*(?:-\s*)?\{?\s*stage:\s*(\d+)", re.MULTILINE)
+_WORD = re.compile(r"[^\W\d]\w*")
+_FEW = 6
+
+
+def find_plans(config: pytest.Config, places: Iterable[Path]) -> list[Path]:
+    """Return the plans that a run with these arguments collects."""
+    found: dict[Path, None] = {}
+    for argument in config.args or [str(config.rootpath)]:
+        path = (config.invocation_params.dir / argument.split("::")[0]).resolve()
+        if path == config.rootpath or path in config.rootpath.parents:
+            found |= dict.fromkeys(plan for place in places for plan in walk(place.resolve()))
+        else:
+            found |= dict.fromkeys(walk(path))
+    return list(found)
+
+
+def walk(place: Path) -> Iterator[Path]:
+    """Yield the plans at or below a path, in order of name; hidden folders and environments are passed over."""
+    if place.is_file() and place.name.endswith(SUFFIX):
+        yield place
+    for folder, names, files in os.walk(place):
+        if "pyvenv.cfg" in files:
+            names.clear()
+            continue
+        names[:] = sorted(name for name in names if not name.startswith(".") and name != "node_modules")
+        yield from (Path(folder, name) for name in sorted(files) if name.endswith(SUFFIX))
+
+
+def stage_numbers(plan: Path) -> list[int]:
+    """Return the numbers of a plan's stages by a look at its text, before YAML is worth importing."""
+    try:
+        return [int(number) for number in _NUMBER.findall(plan.read_text(encoding="utf-8"))]
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def selects(expression: str, stage: str, other_marks: Collection[str] = ("rollout_gate",)) -> bool:
+    """Whether ``-m expression`` is about a stage.
+
+    If it names the stage: whether it can select a check of it, whatever other marks that check has. Otherwise
+    whether it selects a check with the marks given. An expression that cannot be read selects every stage it
+    names: when in doubt, the stage has to be proven.
+    """
+    if not expression.strip():
+        return True
+    words = set(_WORD.findall(expression)) - {"and", "or", "not", "True", "False", "None"}
+    if stage not in words:
+        return _holds(expression, {stage, *other_marks}, default=False)
+    others = sorted(words - {stage})[:_FEW]
+    subsets = itertools.chain.from_iterable(itertools.combinations(others, n) for n in range(len(others) + 1))
+    return any(_holds(expression, {stage, *subset}, default=True) for subset in subsets)
+
+
+def unknown_stages(expression: str, known: Collection[str]) -> list[str]:
+    """Return stage markers that an expression names and nobody knows."""
+    return sorted(set(STAGE.findall(expression)) - set(known))
+
+
+def _holds(expression: str, marks: Collection[str], *, default: bool) -> bool:
+    try:
+        return _value(ast.parse(expression.strip(), mode="eval").body, marks)
+    except (SyntaxError, ValueError):
+        return default
+
+
+def _value(node: ast.expr, marks: Collection[str]) -> bool:
+    if isinstance(node, ast.BoolOp):
+        values = [_value(value, marks) for value in node.values]
+        return all(values) if isinstance(node.op, ast.And) else any(values)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return not _value(node.operand, marks)
+    if isinstance(node, ast.Call):
+        return _value(node.func, marks)
+    if isinstance(node, ast.Name):
+        return node.id in marks
+    raise ValueError(ast.dump(node))
+
+
+def marker_lines(plans: Iterable[Path]) -> Mapping[str, str]:
+    """Return a help line for each stage marker of some plans."""
+    names: dict[int, list[str]] = {}
+    for plan in plans:
+        for number in stage_numbers(plan):
+            names.setdefault(number, []).append(plan.name.removesuffix(SUFFIX))
+    return {
+        f"stage{number}": f"stage{number}: must hold before the flag of stage {number + 1} is flipped ({', '.join(of)})"
+        for number, of in sorted(names.items())
+    }

@@ -1,0 +1,94 @@
+"""Options and ini keys, read once. Nothing outside the standard library and pytest is imported here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from pytest_rollout.units import parse_duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the command line and the ini file ask for."""
+
+    plans: tuple[Path, ...]
+    environment: str
+    wait: float | None
+    """Seconds; None leaves it to the environment."""
+    faults: tuple[str, ...]
+    push: bool
+    reports: Path
+    evidence: Path
+    flipped_at: float | None
+    canary: str | None
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Settings:
+        """Read the settings of a run. Raises pytest.UsageError."""
+        get = config.getoption
+        return cls(
+            plans=tuple(config.getini("rollout_plans")),
+            environment=get("rollout_env") or config.getini("rollout_environment"),
+            wait=_duration(get("rollout_wait")),
+            faults=tuple(get("rollout_fault")),
+            push=(get("rollout_push") or config.getini("rollout_push")) == "always",
+            reports=_path(config, get("rollout_reports") or config.getini("rollout_reports")),
+            evidence=_path(config, get("rollout_evidence") or config.getini("rollout_evidence")),
+            flipped_at=_instant(get("rollout_flipped_at")),
+            canary=get("rollout_canary"),
+        )
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every option and ini key. Option help: capital first letter, no full stop for one phrase."""
+    group = parser.getgroup("rollout", "staged rollout gates")
+    group.addoption("--rollout-env", metavar="NAME", help="Environment of the plan to judge")
+    group.addoption(
+        "--rollout-wait", metavar="DURATION", help="How long to wait for evidence that can still arrive, such as 3m"
+    )
+    group.addoption(
+        "--rollout-fault", metavar="NAME", action="append", default=[], help="Switch on a fault of the sandbox"
+    )
+    group.addoption("--rollout-push", choices=("always", "never"), help="Push results to the Pushgateway")
+    group.addoption("--rollout-reports", metavar="DIR", help="Folder for verdict.json and screenshots")
+    group.addoption("--rollout-evidence", metavar="FILE", help="The evidence log")
+    group.addoption(
+        "--rollout-flipped-at",
+        metavar="TIME",
+        help="When the stage's flags were changed, with a UTC offset, if the flag service cannot tell",
+    )
+    group.addoption("--rollout-canary", metavar="NAME", help="Run one canary and record its outcome")
+    parser.addini("rollout_plans", "Files and folders with *.rollout.yaml plans", type="paths", default=["canaries"])
+    parser.addini("rollout_environment", "Environment of the plan to judge", default="sandbox")
+    parser.addini("rollout_push", "Push results to the Pushgateway: always or never", default="always")
+    parser.addini("rollout_reports", "Folder for verdict.json and screenshots", default="reports")
+    parser.addini("rollout_evidence", "The evidence log", default=".rollout/evidence.db")
+
+
+def _path(config: pytest.Config, text: str) -> Path:
+    return config.rootpath / Path(text).expanduser()
+
+
+def _duration(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return 0.0 if text == "0" else parse_duration(text)
+    except ValueError as exc:
+        raise pytest.UsageError(f"--rollout-wait: {exc}") from exc
+
+
+def _instant(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise pytest.UsageError(f"--rollout-flipped-at: {exc}; write 2025-09-26T14:30:00+00:00") from exc
+    if moment.tzinfo is None:
+        raise pytest.UsageError(f"--rollout-flipped-at: {text!r} has no UTC offset; write 2025-09-26T14:30:00+00:00")
+    return moment.timestamp()

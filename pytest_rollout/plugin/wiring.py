@@ -1,0 +1,143 @@
+"""Puts the parts of the plugin together for one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_rollout.plugin.selection import find_plans, marker_lines, unknown_stages
+from pytest_rollout.plugin.settings import Settings
+from pytest_rollout.plugin.stash import settings_key, world_key
+from pytest_rollout.plugin.world import World
+
+if TYPE_CHECKING:
+    from pytest_rollout.plugin.controller import Controller
+
+
+def set_up(config: pytest.Config, markers: Iterable[str]) -> None:
+    """Register markers and the plugin objects that this process needs. Raises pytest.UsageError."""
+    for line in markers:
+        config.addinivalue_line("markers", line)
+    settings = Settings.of(config)
+    plans = find_plans(config, settings.plans)
+    register_markers(config, plans)
+    _check_stages(config, plans)
+    config.stash[settings_key] = settings
+    config.stash[world_key] = _world(config, settings)
+    _register_fixtures(config)
+    _register_allure(config)
+    if settings.canary is not None:
+        _register_recorder(config, settings, plans)
+    _register_parts(config, settings, plans)
+
+
+def register_markers(config: pytest.Config, plans: Iterable[Path]) -> None:
+    """Register the stage markers of some plans, each once."""
+    known = _known_markers(config)
+    for name, line in marker_lines(plans).items():
+        if name not in known:
+            config.addinivalue_line("markers", line)
+
+
+def _known_markers(config: pytest.Config) -> set[str]:
+    return {line.partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")}
+
+
+def _check_stages(config: pytest.Config, plans: list[Path]) -> None:
+    # pytest itself would say so only after collection, and under xdist only as an internal error.
+    known = _known_markers(config)
+    unknown = unknown_stages(config.getoption("markexpr") or "", known)
+    if plans and unknown:
+        stages = ", ".join(sorted(name for name in known if name.startswith("stage")))
+        raise pytest.UsageError(f"no plan has {unknown[0]}; the plans here have {stages}")
+
+
+def _world(config: pytest.Config, settings: Settings) -> World:
+    told: dict[str, str] = getattr(config, "workerinput", {})
+    folder = told.get("rollout_run_folder")
+    world = World(settings, config.rootpath, run_folder=Path(folder) if folder else None)
+    world.sandbox_state = Path(told["rollout_sandbox"]) if told.get("rollout_sandbox") else None
+    world.sandbox_fault = told.get("rollout_sandbox_fault", "")
+    return world
+
+
+def _register_fixtures(config: pytest.Config) -> None:
+    from pytest_rollout.plugin import fixtures
+
+    manager = config.pluginmanager
+    manager.register(fixtures, "rollout-fixtures")
+    if manager.hasplugin("playwright"):
+        # A module of its own, registered late: overrides in the entry-point module lose when it is loaded by -p.
+        from pytest_rollout.plugin import playwright
+
+        manager.register(playwright, "rollout-playwright")
+
+
+def _register_recorder(config: pytest.Config, settings: Settings, plans: list[Path]) -> None:
+    from pytest_rollout.plugin.recorder import Recorder
+
+    if len(plans) != 1:
+        names = ", ".join(plan.name for plan in plans) or "none"
+        raise pytest.UsageError(f"--rollout-canary needs the folder of exactly one plan as argument; found {names}")
+    config.pluginmanager.register(Recorder(config, settings, plans[0]), "rollout-recorder")
+
+
+def _register_parts(config: pytest.Config, settings: Settings, plans: list[Path]) -> None:
+    from pytest_rollout.plugin.controller import Controller, Distribution, Worker
+
+    manager = config.pluginmanager
+    world = config.stash[world_key]
+    if hasattr(config, "workerinput"):
+        manager.register(Worker(config, plans), "rollout-worker")
+        return
+    _check_faults(config, settings, plans)
+    controller: Controller = Controller(config, settings, world, plans)
+    manager.register(controller, "rollout-controller")
+    if manager.hasplugin("xdist"):
+        manager.register(Distribution(controller), "rollout-xdist")
+
+
+def _register_allure(config: pytest.Config) -> None:
+    if config.getoption("allure_report_dir", None):
+        from pytest_rollout.plugin.allure import AllureReport
+
+        config.pluginmanager.register(AllureReport(), "rollout-allure")
+
+
+def _check_faults(config: pytest.Config, settings: Settings, plans: list[Path]) -> None:
+    if not settings.faults:
+        return
+    from pytest_rollout.errors import RolloutError
+    from pytest_rollout.sandbox import check_faults
+
+    try:
+        if not any(config.stash[world_key].needs_sandbox(plan) for plan in plans):
+            raise pytest.UsageError(
+                f"--rollout-fault works only where the run starts a sandbox, not in {settings.environment!r}"
+            )
+        check_faults(config.rootpath, settings.faults)
+    except RolloutError as exc:
+        raise pytest.UsageError(str(exc)) from exc
+
+
+def header(config: pytest.Config) -> str | None:
+    """Return the header line, or None if no plan is here."""
+    settings = config.stash[settings_key]
+    plans = find_plans(config, settings.plans)
+    if not plans:
+        return None
+    parts = [
+        ", ".join(plan.name.removesuffix(".rollout.yaml") for plan in plans),
+        f"environment {settings.environment}",
+    ]
+    if settings.faults:
+        parts.append(f"faults {', '.join(settings.faults)}")
+    if config.pluginmanager.hasplugin("playwright"):
+        from pytest_rollout.plugin.browser import find_browser
+
+        parts.append(f"browser {find_browser()}")
+    parts.append(f"push {'always' if settings.push else 'never'}")
+    return f"rollout: {', '.join(parts)}"

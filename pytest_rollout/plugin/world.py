@@ -1,0 +1,198 @@
+"""Plans, targets, sources and results of one process; all of it made when first asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pytest_rollout.errors import EnvironmentUnready
+from pytest_rollout.plugin.settings import Settings
+from pytest_rollout.verdict import CheckResult, Reason, broken
+
+if TYPE_CHECKING:
+    from pytest_rollout.evidence.log import EvidenceLog
+    from pytest_rollout.plan.loader import LoadedPlan
+    from pytest_rollout.plan.model import Gate, Stage
+    from pytest_rollout.sandbox import Sandbox
+    from pytest_rollout.sources.http import Http
+    from pytest_rollout.stage import Progress, Scene
+    from pytest_rollout.target import Target
+
+T = TypeVar("T")
+Results = Mapping[str, CheckResult]
+
+
+class World:
+    """What this process knows of the world outside. Close it."""
+
+    def __init__(self, settings: Settings, root: Path, *, run_folder: Path | None = None) -> None:
+        self.settings = settings
+        self.root = root
+        self._owns_folder = run_folder is None
+        self.run_folder = run_folder or Path(tempfile.mkdtemp(prefix="rollout-"))
+        self.sandbox_fault = ""
+        """Why the sandbox did not start, if it did not."""
+        self.sandbox_state: Path | None = None
+        self.browser_arguments: Sequence[str] = ()
+        self._sandbox: Sandbox | None = None
+        self._kept: dict[tuple[object, ...], object] = {}
+        self._http: list[Http] = []
+
+    def close(self) -> None:
+        """Stop what this process started and remove the run's folder if it is ours."""
+        for http in self._http:
+            http.close()
+        if self._sandbox is not None:
+            self._sandbox.stop()
+            self._sandbox = None
+        if self._owns_folder:
+            shutil.rmtree(self.run_folder, ignore_errors=True)
+
+    def plan(self, path: Path) -> LoadedPlan:
+        """Return a plan. Raises PlanError."""
+        from pytest_rollout.plan.loader import load_plan
+
+        return self._once(("plan", path), lambda: load_plan(path))
+
+    def needs_sandbox(self, path: Path) -> bool:
+        """Whether judging a plan here needs a sandbox that is not up yet. Raises PlanError, EnvironmentUnready."""
+        environment = self.plan(path).environment(self.settings.environment, os.environ)
+        return environment.sandbox and self.sandbox_state is None and not self.sandbox_fault
+
+    def start_sandbox(self, path: Path, stage: Stage | None = None) -> None:
+        """Attach to the sandbox that the environment names, or start one with the flags of a stage set.
+
+        Raises EnvironmentUnready; the reason is kept, so that it is not tried again.
+        """
+        from pytest_rollout.sandbox import STATE_VARIABLE, Sandbox
+
+        if (known := os.environ.get(STATE_VARIABLE)) and not self.settings.faults:
+            self.sandbox_state = Path(known)
+            return
+        environment = self.plan(path).environment(self.settings.environment, os.environ)
+        wanted = stage.flags if stage else {}
+        flags = {name: f"{flag.cohort}:{str(flag.value).lower()}" for name, flag in wanted.items()}
+        try:
+            self._sandbox = Sandbox.start(
+                path.parent,
+                self.run_folder / "sandbox",
+                faults=self.settings.faults,
+                flags=flags,
+                history=environment.history,
+            )
+        except EnvironmentUnready as exc:
+            self.sandbox_fault = str(exc)
+            raise
+        self.sandbox_state = self._sandbox.state_file
+
+    def target(self, path: Path) -> Target:
+        """Return the environment of a plan, entered. Raises PlanError, EnvironmentUnready."""
+        return self._once(("target", path), lambda: self._enter(path))
+
+    def _enter(self, path: Path) -> Target:
+        from pytest_rollout.sandbox import read_state
+        from pytest_rollout.target import enter
+
+        if self.needs_sandbox(path):
+            self.start_sandbox(path)
+        if self.sandbox_fault:
+            raise EnvironmentUnready(self.sandbox_fault)
+        state = read_state(self.sandbox_state) if self.sandbox_state else None
+        return enter(self.plan(path), self.settings.environment, sandbox=state, variables=os.environ)
+
+    def evidence(self) -> EvidenceLog:
+        """Return the evidence log."""
+        from pytest_rollout.evidence.log import EvidenceLog
+
+        return self._once(("evidence",), lambda: EvidenceLog(self.settings.evidence))
+
+    def scene(self, path: Path, stage: Stage) -> Scene:
+        """Return a stage with the sources of its evidence. Raises PlanError, EnvironmentUnready."""
+        from pytest_rollout.canary import CanaryRunner
+        from pytest_rollout.sources.flags import FlagReader
+        from pytest_rollout.sources.prometheus import Prometheus
+        from pytest_rollout.stage import Scene
+
+        target, loaded = self.target(path), self.plan(path)
+        token = {"Authorization": f"Bearer {target.flags_token}"} if target.flags_token else {}
+        runner = CanaryRunner(
+            log=self.evidence(),
+            rollout=loaded.plan.rollout,
+            environment=target.environment,
+            folder=path.parent,
+            rootdir=self.root,
+            reports=self.settings.reports,
+            arguments=self.browser_arguments,
+            sandbox_state=self.sandbox_state,
+        )
+        return Scene(
+            stage=stage,
+            target=target,
+            prometheus=Prometheus(target.prometheus, self._client({})) if target.prometheus else None,
+            flags=FlagReader(target.flags_url, self._client(token)) if target.flags_url else None,
+            canaries=runner,
+            flipped_at=self.settings.flipped_at,
+        )
+
+    def stage_results(self, path: Path, stage: Stage, gates: Sequence[Gate], progress: Progress) -> Results:
+        """Return the results of a stage's gates. Judged once per run, also when xdist spreads the items.
+
+        The first process to come here judges for all; should it die, the next one does.
+        """
+        key = f"{self.plan(path).plan.rollout}-{stage.marker}"
+        judge = functools.partial(self._judged, path, stage, gates, progress)
+        return self._once(("stage", path, stage.stage), lambda: self._shared(key, judge))
+
+    def _shared(self, key: str, judge: Callable[[], Results]) -> Results:
+        kept = self.run_folder / f"{key}.json"
+        with _locked(self.run_folder / f"{key}.lock"):
+            if kept.exists():
+                data = json.loads(kept.read_text(encoding="utf-8"))
+                return {name: CheckResult.from_dict(result) for name, result in data.items()}
+            results = judge()
+            draft = kept.with_suffix(".tmp")
+            draft.write_text(json.dumps({name: result.to_dict() for name, result in results.items()}), encoding="utf-8")
+            draft.replace(kept)
+            return results
+
+    def _judged(self, path: Path, stage: Stage, gates: Sequence[Gate], progress: Progress) -> Results:
+        try:
+            return self.judged(self.scene(path, stage), gates, progress)
+        except EnvironmentUnready as exc:
+            from pytest_rollout.stage import FLAG_STATE
+
+            return {name: broken(Reason.ENVIRONMENT, str(exc)) for name in (FLAG_STATE, *(gate.id for gate in gates))}
+
+    def judged(self, scene: Scene, gates: Sequence[Gate], progress: Progress) -> Results:
+        """Judge gates in a scene, waiting as long as the settings or the environment say."""
+        from pytest_rollout.stage import decide
+
+        wait = scene.target.wait if self.settings.wait is None else self.settings.wait
+        return decide(scene, gates, wait=wait, exhaustive=bool(self.settings.faults), progress=progress)
+
+    def _client(self, headers: Mapping[str, str]) -> Http:
+        from pytest_rollout.sources.http import Http
+
+        client = Http(headers=headers)
+        self._http.append(client)
+        return client
+
+    def _once(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

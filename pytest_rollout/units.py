@@ -51,7 +51,7 @@ def parse_number(text: object) -> float:
 
 def format_duration(seconds: float) -> str:
     """Return ``38 ms``, ``1.5 s``, ``30 s``, ``30 min``, ``2 h``."""
-    if seconds < 1:
+    if seconds < 0.9995:  # noqa: PLR2004 - from here on three digits round to a whole second
         return f"{seconds * 1000:.3g} ms"
     for size, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
         if seconds >= size and (seconds % size == 0 or seconds >= 3 * size):

@@ -40,12 +40,12 @@ class Reason(StrEnum):
     WINDOW_NOT_ELAPSED = "window-not-elapsed"
     TOO_FEW_SAMPLES = "too-few-samples"
     TOO_FEW_PASSES = "too-few-passes"
+    COVERAGE = "coverage"
     # inconclusive: something about the evidence has to change
     NO_DATA = "no-data"
     NOT_A_NUMBER = "not-a-number"
     SEVERAL_SERIES = "several-series"
     UNKNOWN_LABEL = "unknown-label"
-    COVERAGE = "coverage"
     RESTART = "restart-in-window"
     BUCKET_MISSING = "bucket-missing"
     PARTIAL_DATA = "partial-data"
@@ -67,7 +67,9 @@ class Reason(StrEnum):
     ENVIRONMENT = "environment"
 
 
-EVIDENCE_MAY_ARRIVE = frozenset({Reason.WINDOW_NOT_ELAPSED, Reason.TOO_FEW_SAMPLES, Reason.TOO_FEW_PASSES})
+EVIDENCE_MAY_ARRIVE = frozenset(
+    {Reason.WINDOW_NOT_ELAPSED, Reason.TOO_FEW_SAMPLES, Reason.TOO_FEW_PASSES, Reason.COVERAGE}
+)
 """Reasons that waiting can cure; every other inconclusive verdict is final."""
 
 
@@ -107,9 +109,12 @@ class CheckResult:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CheckResult:
         """Undo ``to_dict``; raises ValueError or TypeError on anything else."""
-        window = tuple(data["window"]) if data["window"] else None
-        words = {"verdict": Verdict(data["verdict"]), "reason": Reason(data["reason"])}
-        return cls(**{**data, **words, "window": window, "attachments": tuple(data["attachments"])})
+        try:
+            window = tuple(data["window"]) if data["window"] else None
+            words = {"verdict": Verdict(data["verdict"]), "reason": Reason(data["reason"])}
+            return cls(**{**data, **words, "window": window, "attachments": tuple(data["attachments"])})
+        except KeyError as exc:
+            raise ValueError(f"not a check result: {exc} is missing") from exc
 
 
 def inconclusive(reason: Reason, message: str, **known: Any) -> CheckResult:

@@ -55,6 +55,7 @@ def thin_coverage(series: Sequence[Series], window: Window, demand: Demand) -> C
     seen = coverage(series, window, demand.interval)
     known: dict[str, Any] = {
         "window": window.bounds,
+        "ready_in": window.wanted,  # by then no hole of today is inside the window any more
         "derivation": {"coverage": seen.share, "longest_gap": seen.longest_gap},
     }
     if seen.longest_gap > demand.max_gap:

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_rollout.errors import EnvironmentUnready, GateError
-from pytest_rollout.plugin.items import conclude
-from pytest_rollout.plugin.members import nearest_plan, stage_markers
-from pytest_rollout.plugin.progress import progress_line
-from pytest_rollout.plugin.selection import find_plans
-from pytest_rollout.plugin.stash import settings_key, world_key
+from pytest_rollout.plugin.stash import plans_key, world_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +20,10 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def rollout_target(pytestconfig: pytest.Config) -> Target:
     """The environment of this run: ``url``, ``flags_url``, ``scaled(seconds)`` and so on."""
-    world = pytestconfig.stash[world_key]
-    plans = find_plans(pytestconfig, pytestconfig.stash[settings_key].plans)
-    targets = {target.url: target for target in map(world.target, plans)}
+    from pytest_rollout.errors import EnvironmentUnready
+
+    plans = pytestconfig.stash[plans_key]
+    targets = {target.url: target for target in (pytestconfig.stash[world_key].target(plan) for plan in plans)}
     if len(targets) != 1:
         raise EnvironmentUnready(f"these tests see {len(targets)} targets; run the folder of one plan at a time")
     return next(iter(targets.values()))
@@ -63,6 +59,9 @@ class Gates:
         return self._judge(canary={"name": name, "passes": passes, **limits})
 
     def _judge(self, **keys: Any) -> CheckResult:
+        from pytest_rollout.plugin.items import conclude
+        from pytest_rollout.plugin.progress import progress_line
+
         config = self._item.config
         world, path = config.stash[world_key], self._plan()
         gate = _gate(self._item.name, keys)
@@ -72,8 +71,11 @@ class Gates:
         return result
 
     def _plan(self) -> Path:
+        from pytest_rollout.errors import GateError
+        from pytest_rollout.plugin.members import nearest_plan
+
         config = self._item.config
-        plan = nearest_plan(self._item.path, find_plans(config, config.stash[settings_key].plans))
+        plan = nearest_plan(self._item.path, config.stash[plans_key])
         if plan is None:
             raise GateError("rollout_gate needs a plan: put a *.rollout.yaml in the folder of the test or above it")
         return plan
@@ -81,6 +83,7 @@ class Gates:
     def _stage(self, path: Path) -> Stage:
         """Return the stage whose flip this test's windows begin at; without a marker, one without flags."""
         from pytest_rollout.plan.model import Stage
+        from pytest_rollout.plugin.members import stage_markers
 
         markers = stage_markers(self._item)
         plan = self._item.config.stash[world_key].plan(path).plan
@@ -93,6 +96,7 @@ class Gates:
 def _gate(name: str, keys: dict[str, Any]) -> Gate:
     from pydantic import ValidationError
 
+    from pytest_rollout.errors import GateError
     from pytest_rollout.plan.model import Gate
 
     try:

@@ -13,7 +13,7 @@ import pytest
 from pytest_rollout.errors import GateBreached, GateError, GateInconclusive, PlanError
 from pytest_rollout.plugin.ledger import Check
 from pytest_rollout.plugin.progress import progress_line
-from pytest_rollout.plugin.stash import world_key
+from pytest_rollout.plugin.stash import plans_key, world_key
 from pytest_rollout.verdict import CheckResult, Verdict
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ class PlanFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Collector]:
         """Yield a collector for each stage; a wrong plan fails with ``file:line:column``."""
+        if self.path not in self.config.stash[plans_key]:
+            raise self.CollectError(
+                f"{self.path.name}: this plan was not found before collection; "
+                "add its folder to the ini key rollout_plans, or give it as an argument"
+            )
         try:
             loaded = self.config.stash[world_key].plan(self.path)
         except PlanError as exc:

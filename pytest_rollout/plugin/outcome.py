@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from typing import Any
 
 import pytest
 
 from pytest_rollout.errors import GateInconclusive
-from pytest_rollout.plugin.items import CHECK_PROPERTY, RESULT_PROPERTY
+from pytest_rollout.plugin.items import CHECK_PROPERTY, RESULT_PROPERTY, GateItem
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken, inconclusive
 
 FAULT_PROPERTY = "rollout.fault"
 """On the report of a failed phase: what kind of failure it was."""
 _DECIDED_PHASES = ("setup", "call", "teardown")
+
+
+class ItemHooks:
+    """Hooks around items, in every process of a run with plans."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep one item per gate: overlapping arguments may name a plan twice."""
+        gates = {item.nodeid: item for item in reversed(items) if isinstance(item, GateItem)}
+        items[:] = [item for item in items if gates.get(item.nodeid, item) is item]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[Any]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note on a failed phase's report whether the system or the instrument failed."""
+        report = yield
+        if call.excinfo is not None and report.failed:
+            report.user_properties.append((FAULT_PROPERTY, classify(call.excinfo.value)))
+        return report
 
 
 def classify(exc: BaseException) -> str:

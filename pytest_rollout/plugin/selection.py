@@ -13,7 +13,7 @@ import pytest
 
 SUFFIX = ".rollout.yaml"
 STAGE = re.compile(r"stage\d+")
-_NUMBER = re.compile(r"^\s*(?:-\s*)?\{?\s*stage:\s*(\d+)", re.MULTILINE)
+_NUMBER = re.compile(r"""(?:^|[\s{,])["']?stage["']?\s*:\s*["']?(\d+)""", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d]\w*")
 _FEW = 6
 

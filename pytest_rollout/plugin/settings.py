@@ -31,7 +31,7 @@ class Settings:
         """Read the settings of a run. Raises pytest.UsageError."""
         get = config.getoption
         return cls(
-            plans=tuple(config.getini("rollout_plans")),
+            plans=tuple(config.rootpath / place for place in config.getini("rollout_plans")),
             environment=get("rollout_env") or config.getini("rollout_environment"),
             wait=_duration(get("rollout_wait")),
             faults=tuple(get("rollout_fault")),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 
-from pytest_rollout.plugin.settings import Settings
-from pytest_rollout.plugin.world import World
+if TYPE_CHECKING:
+    from pytest_rollout.plugin.world import World  # noqa: F401 - named in a string below
 
-settings_key = pytest.StashKey[Settings]()
-world_key = pytest.StashKey[World]()
+plans_key = pytest.StashKey[list[Path]]()
+"""The plans that this run collects; empty for a run that has nothing to do with rollouts."""
+world_key = pytest.StashKey["World"]()
+"""Only in a run with plans."""

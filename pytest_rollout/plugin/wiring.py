@@ -10,11 +10,11 @@ import pytest
 
 from pytest_rollout.plugin.selection import find_plans, marker_lines, unknown_stages
 from pytest_rollout.plugin.settings import Settings
-from pytest_rollout.plugin.stash import settings_key, world_key
-from pytest_rollout.plugin.world import World
+from pytest_rollout.plugin.stash import plans_key, world_key
 
 if TYPE_CHECKING:
     from pytest_rollout.plugin.controller import Controller
+    from pytest_rollout.plugin.world import World
 
 
 def set_up(config: pytest.Config, markers: Iterable[str]) -> None:
@@ -22,19 +22,20 @@ def set_up(config: pytest.Config, markers: Iterable[str]) -> None:
     for line in markers:
         config.addinivalue_line("markers", line)
     settings = Settings.of(config)
-    plans = find_plans(config, settings.plans)
-    register_markers(config, plans)
+    config.stash[plans_key] = plans = find_plans(config, settings.plans)
+    _register_markers(config, plans)
     _check_stages(config, plans)
-    config.stash[settings_key] = settings
-    config.stash[world_key] = _world(config, settings)
     _register_fixtures(config)
-    _register_allure(config)
     if settings.canary is not None:
         _register_recorder(config, settings, plans)
-    _register_parts(config, settings, plans)
+    if plans:
+        config.stash[world_key] = _world(config, settings)
+        _register_allure(config)
+        _register_item_hooks(config)
+        _register_parts(config, settings, plans)
 
 
-def register_markers(config: pytest.Config, plans: Iterable[Path]) -> None:
+def _register_markers(config: pytest.Config, plans: Iterable[Path]) -> None:
     """Register the stage markers of some plans, each once."""
     known = _known_markers(config)
     for name, line in marker_lines(plans).items():
@@ -56,11 +57,18 @@ def _check_stages(config: pytest.Config, plans: list[Path]) -> None:
 
 
 def _world(config: pytest.Config, settings: Settings) -> World:
+    from pytest_rollout.plugin.world import World
+
     told: dict[str, str] = getattr(config, "workerinput", {})
     folder = told.get("rollout_run_folder")
     world = World(settings, config.rootpath, run_folder=Path(folder) if folder else None)
     world.sandbox_state = Path(told["rollout_sandbox"]) if told.get("rollout_sandbox") else None
     world.sandbox_fault = told.get("rollout_sandbox_fault", "")
+    world.records_browser = config.pluginmanager.hasplugin("playwright")
+    world.canary_arguments = [
+        *(("-c", str(config.inipath)) if config.inipath else ()),
+        *(("-n", "0") if config.pluginmanager.hasplugin("xdist") else ()),
+    ]
     return world
 
 
@@ -100,6 +108,12 @@ def _register_parts(config: pytest.Config, settings: Settings, plans: list[Path]
         manager.register(Distribution(controller), "rollout-xdist")
 
 
+def _register_item_hooks(config: pytest.Config) -> None:
+    from pytest_rollout.plugin.outcome import ItemHooks
+
+    config.pluginmanager.register(ItemHooks(), "rollout-items")
+
+
 def _register_allure(config: pytest.Config) -> None:
     if config.getoption("allure_report_dir", None):
         from pytest_rollout.plugin.allure import AllureReport
@@ -125,10 +139,10 @@ def _check_faults(config: pytest.Config, settings: Settings, plans: list[Path]) 
 
 def header(config: pytest.Config) -> str | None:
     """Return the header line, or None if no plan is here."""
-    settings = config.stash[settings_key]
-    plans = find_plans(config, settings.plans)
+    plans = config.stash.get(plans_key, [])
     if not plans:
         return None
+    settings = config.stash[world_key].settings
     parts = [
         ", ".join(plan.name.removesuffix(".rollout.yaml") for plan in plans),
         f"environment {settings.environment}",

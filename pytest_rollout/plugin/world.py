@@ -41,7 +41,9 @@ class World:
         self.sandbox_fault = ""
         """Why the sandbox did not start, if it did not."""
         self.sandbox_state: Path | None = None
-        self.browser_arguments: Sequence[str] = ()
+        self.canary_arguments: Sequence[str] = ()
+        """What the pytest processes of canaries are given beside what they need."""
+        self.records_browser = False
         self._sandbox: Sandbox | None = None
         self._kept: dict[tuple[object, ...], object] = {}
         self._http: list[Http] = []
@@ -130,7 +132,8 @@ class World:
             folder=path.parent,
             rootdir=self.root,
             reports=self.settings.reports,
-            arguments=self.browser_arguments,
+            arguments=self.canary_arguments,
+            browser=self.records_browser,
             sandbox_state=self.sandbox_state,
         )
         return Scene(

@@ -1,0 +1,52 @@
+"""Stage 1 on the real sandbox: GO when healthy, and each fault turns red exactly the checks that it names.
+
+Every run is a pytest process with its own application, Prometheus, Pushgateway, Alertmanager and browser.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.faults import FAULTS
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_SECONDS = 240
+BLIND = {"metrics-down", "prometheus-down", "flags-down", "counter-renamed"}
+"""Faults of an instrument: nothing is known to be bad, so the stage holds."""
+
+
+def rehearse(reports: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    """Return exit code, verdict document and output of ``pytest -m stage1``."""
+    argv = [sys.executable, "-m", "pytest", "canaries/prisma", "-m", "stage1", "-p", "no:cacheprovider"]
+    argv += [f"--rollout-reports={reports}", f"--rollout-evidence={reports / 'evidence.db'}", *arguments]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False)
+    return done.returncode, json.loads((reports / "verdict.json").read_text()), done.stdout + done.stderr
+
+
+def red(document: dict[str, Any]) -> set[str]:
+    return {
+        f"{stage['stage']}/{check['id']}"
+        for stage in document["stages"]
+        for check in stage["checks"]
+        if check["verdict"] != "passed"
+    }
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
+def test_a_healthy_system_is_go_and_pushed_once(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    code, document, output = rehearse(tmp_path, *workers)
+    assert (code, document["decision"], red(document)) == (0, "GO", set()), output
+    assert document["rehearsal"] is True
+    assert output.count("pushgateway pushed: 1 pushed") == 1, output
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_turns_red_what_it_names_and_nothing_else(tmp_path: Path, fault: Any) -> None:
+    code, document, output = rehearse(tmp_path, f"--rollout-fault={fault.name}")
+    assert red(document) == set(fault.turns_red), output
+    assert document["decision"] == ("HOLD" if fault.name in BLIND else "NO-GO"), output
+    assert code == 1

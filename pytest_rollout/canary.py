@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_rollout.evidence.log import EvidenceLog
+from pytest_rollout.evidence.log import EvidenceLog, Place
 from pytest_rollout.judge.history import CanaryRun
 from pytest_rollout.process import run_bounded
 from pytest_rollout.publish.redact import redact
@@ -28,8 +28,7 @@ class CanaryRunner:
     """Everything a canary's process needs to know about the run that starts it."""
 
     log: EvidenceLog
-    rollout: str
-    environment: str
+    place: Place
     folder: Path
     """Where the canary's tests are: the plan's folder."""
     rootdir: Path
@@ -42,7 +41,7 @@ class CanaryRunner:
 
     def history(self, canary: str) -> list[CanaryRun]:
         """Return the recorded runs of a canary here. Raises EvidenceError."""
-        return self.log.runs(canary, rollout=self.rollout, environment=self.environment)
+        return self.log.runs(canary, self.place)
 
     def run(self, canary: str, deadline: float) -> CanaryRun:
         """Run a canary once, at most ``deadline`` seconds. Raises EvidenceError.
@@ -74,13 +73,13 @@ class CanaryRunner:
                 outcome="error",
                 message=f"canary {canary} ended without a result ({what}); see {output}",
             )
-            self.log.add_run(run, rollout=self.rollout, environment=self.environment)
+            self.log.add_run(run, self.place)
         return run
 
     def _command(self, canary: str, recordings: Path) -> list[str]:
         return [
             *(sys.executable, "-m", "pytest", str(self.folder), "-m", "canary"),
-            *(f"--rollout-canary={canary}", f"--rollout-env={self.environment}"),
+            *(f"--rollout-canary={canary}", f"--rollout-env={self.place.environment}"),
             *(f"--rollout-evidence={self.log.path}", f"--rollout-reports={self.reports}"),
             *("--rollout-push=never", "-p", "no:cacheprovider"),
             *self.arguments,

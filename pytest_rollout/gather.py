@@ -121,7 +121,7 @@ class Gatherer:
             unit=gate.unit,
             comparator=gate.comparator or "",
             coverage=gate.coverage,
-            max_gap=self.target.scaled(gate.max_gap) if gate.max_gap else _GAP_IN_SCRAPES * interval,
+            max_gap=self.target.scaled(gate.max_gap) if gate.max_gap is not None else _GAP_IN_SCRAPES * interval,
             interval=interval,
             confidence=gate.confidence,
         )

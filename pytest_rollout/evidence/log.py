@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -20,15 +21,26 @@ _RUNS = sa.Table(
     sa.Column("run_id", sa.String, primary_key=True),
     sa.Column("rollout", sa.String, nullable=False),
     sa.Column("environment", sa.String, nullable=False),
+    sa.Column("target", sa.String, nullable=False),
     sa.Column("canary", sa.String, nullable=False),
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float, nullable=False),
     sa.Column("outcome", sa.String, nullable=False),
     sa.Column("message", sa.String, nullable=False),
     sa.Column("attachments", sa.String, nullable=False),
-    sa.Index("by_canary", "rollout", "environment", "canary", "started_at"),
+    sa.Index("by_canary", "rollout", "environment", "target", "canary", "started_at"),
 )
 _OUTCOMES = frozenset({"ok", "failed", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was seen. Evidence of one place says nothing of another, be it a second sandbox."""
+
+    rollout: str
+    environment: str
+    target: str
+    """The URL."""
 
 
 class EvidenceLog:
@@ -38,14 +50,15 @@ class EvidenceLog:
         self.path = path
         self._engine: sa.Engine | None = None
 
-    def add_run(self, run: CanaryRun, *, rollout: str, environment: str) -> None:
+    def add_run(self, run: CanaryRun, place: Place) -> None:
         """Append one run of a canary. Raises EvidenceError; then nothing was written."""
         if run.outcome not in _OUTCOMES:
             raise EvidenceError(f"a canary run cannot end as {run.outcome!r}")
         row = {
             "run_id": run.run_id,
-            "rollout": rollout,
-            "environment": environment,
+            "rollout": place.rollout,
+            "environment": place.environment,
+            "target": place.target,
             "canary": run.canary,
             "started_at": run.started_at,
             "ended_at": run.ended_at,
@@ -56,9 +69,14 @@ class EvidenceLog:
         with self._connection() as connection:
             connection.execute(_RUNS.insert(), row)
 
-    def runs(self, canary: str, *, rollout: str, environment: str) -> list[CanaryRun]:
-        """Return the runs of a canary in one environment, oldest first. Raises EvidenceError."""
-        mine = (_RUNS.c.canary == canary) & (_RUNS.c.rollout == rollout) & (_RUNS.c.environment == environment)
+    def runs(self, canary: str, place: Place) -> list[CanaryRun]:
+        """Return the runs of a canary in one place, oldest first. Raises EvidenceError."""
+        here = (
+            (_RUNS.c.rollout, place.rollout),
+            (_RUNS.c.environment, place.environment),
+            (_RUNS.c.target, place.target),
+        )
+        mine = sa.and_(_RUNS.c.canary == canary, *(column == value for column, value in here))
         with self._connection() as connection:
             rows = connection.execute(sa.select(_RUNS).where(mine).order_by(_RUNS.c.started_at)).mappings().all()
         return [_run(row) for row in rows]

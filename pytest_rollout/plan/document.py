@@ -86,7 +86,11 @@ class _Reader:
             return [self._value(item, (*where, index)) for index, item in enumerate(node.value)]
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value
-        return yaml.SafeLoader("").construct_object(node)
+        try:
+            return yaml.SafeLoader("").construct_object(node)
+        except (ValueError, KeyError, yaml.YAMLError) as exc:
+            kind = node.tag.rpartition(":")[2]
+            raise self._fail(node, f"{node.value!r} is not of the type {kind!r}") from exc
 
     def _mapping(self, node: yaml.MappingNode, where: KeyPath) -> dict[str, Any]:
         out: dict[str, Any] = {}

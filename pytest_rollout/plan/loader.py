@@ -13,6 +13,13 @@ from pytest_rollout.errors import EnvironmentUnready, PlanError
 from pytest_rollout.plan.document import Document, KeyPath, read_document
 from pytest_rollout.plan.model import ENV_REFERENCE, Environment, Plan, did_you_mean
 
+_WORDS = {
+    "model_type": "a mapping of keys to values is needed here",
+    "dict_type": "a mapping of keys to values is needed here",
+    "tuple_type": "a list is needed here",
+    "too_short": "at least one entry is needed here",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlan:
@@ -74,8 +81,12 @@ def _explain_all(document: Document, exc: ValidationError) -> list[str]:
     errors = exc.errors()
     faulty = [error["loc"] for error in errors]
     # A list whose items are faulty counts as too short for pydantic: say only what is really wrong.
-    echoes = [error["type"] == "too_short" and any(len(loc) > len(error["loc"]) for loc in faulty) for error in errors]
+    echoes = [error["type"] == "too_short" and any(_inside(loc, error["loc"]) for loc in faulty) for error in errors]
     return [_explain(document, error) for error, echo in zip(errors, echoes, strict=True) if not echo]
+
+
+def _inside(where: KeyPath, outer: KeyPath) -> bool:
+    return len(where) > len(outer) and where[: len(outer)] == outer
 
 
 def _explain(document: Document, error: Any) -> str:
@@ -87,5 +98,5 @@ def _explain(document: Document, error: Any) -> str:
         return document.error(where[:-1], f"{where[-1]!r} is missing")
     if error["type"] == "string_pattern_mismatch":
         return document.error(where, f"{error['input']!r} is not a name: use a-z, 0-9, '.', '_' and '-'")
-    message = str(context["error"]) if "error" in context else str(error["msg"])
-    return document.error(where, message)
+    message = context["error"] if "error" in context else _WORDS.get(error["type"], error["msg"])
+    return document.error(where, str(message))

@@ -15,7 +15,6 @@ from pytest_rollout.plan import promql
 Duration = Annotated[float, BeforeValidator(units.parse_duration)]
 Share = Annotated[float, BeforeValidator(units.parse_share)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-Scalar = str | int | float
 Comparator = Literal["below", "at_most", "above", "at_least"]
 
 
@@ -52,6 +51,12 @@ def _selector(text: object) -> str:
     return text
 
 
+def _metric(text: object) -> str:
+    if not isinstance(text, str) or not re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", text):
+        raise ValueError(f"{text!r} is not the name of a metric; matchers go into 'where'")
+    return text
+
+
 class Ratio(Strict):
     """Bad requests over all requests, counted."""
 
@@ -63,7 +68,7 @@ class Quantile(Strict):
     """A quantile of a classic histogram, judged as the share of requests slower than the limit."""
 
     q: float = Field(gt=0, lt=1)
-    of: str = Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")
+    of: Annotated[str, BeforeValidator(_metric)]
     """The histogram's name without ``_bucket``."""
     where: str = ""
     """Matchers, such as ``cohort="admin"``."""
@@ -156,10 +161,10 @@ class Gate(Strict):
     canary: CanaryHistory | None = None
     unproven: str | None = None
     """A criterion that no gate proves yet; the stage holds until one does."""
-    below: Scalar | None = None
-    at_most: Scalar | None = None
-    above: Scalar | None = None
-    at_least: Scalar | None = None
+    below: Any = None
+    at_most: Any = None
+    above: Any = None
+    at_least: Any = None
     over: Duration | None = None
     coverage: Share = 0.95
     max_gap: Duration | None = None
@@ -206,7 +211,7 @@ class Gate(Strict):
             if key in self.model_fields_set and key not in rules.takes:
                 raise wrong(key, f"a {self.kind} gate does not take {key!r}")
         for key in rules.needs:
-            if getattr(self, key) is None:
+            if not getattr(self, key):
                 raise wrong(self.kind, f"a {self.kind} gate needs {key!r}, such as {key}: 30m")
         return self._one_limit(rules)
 
@@ -221,7 +226,7 @@ class Gate(Strict):
                 raise wrong(name, f"a {self.kind} gate takes {' or '.join(rules.comparators)}, not {name!r}")
             try:
                 rules.parse(getattr(self, name))
-            except ValueError as exc:
+            except (ValueError, OverflowError) as exc:
                 raise wrong(name, str(exc)) from exc
         return self._sound_limit()
 
@@ -239,7 +244,7 @@ class Gate(Strict):
             promql.check_expression(text)
         except ValueError as exc:
             raise wrong("promql", str(exc)) from exc
-        if (self.over is not None) != ("$window" in text):
+        if bool(self.over) != ("$window" in text):
             raise wrong("promql", "'over' and '$window' in the query go together: over: 30m, rate(x[$window])")
 
 

@@ -54,7 +54,7 @@ def check_expression(text: str) -> None:
         parsed = parsed.expr
     if isinstance(parsed, promql.BinaryExpr) and str(parsed.op) in {"==", "!=", "<", ">", "<=", ">="}:
         raise ValueError(f"the query compares with {parsed.op!s}; write the bare value and put the limit in the gate")
-    if isinstance(parsed, promql.MatrixSelector | promql.StringLiteral | promql.NumberLiteral):
+    if isinstance(parsed, promql.MatrixSelector | promql.SubqueryExpr | promql.StringLiteral | promql.NumberLiteral):
         raise ValueError("the query must give an instant vector or a scalar that can change")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ class Browser:
         return f"{self.name} {self.version}".strip()
 
 
+@functools.cache
 def find_browser() -> Browser:
     """Return the browser to use; its name is ``none`` if there is none."""
     if asked := os.environ.get(BROWSER_VARIABLE):

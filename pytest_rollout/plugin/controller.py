@@ -12,6 +12,7 @@ import pytest
 
 from pytest_rollout import __version__
 from pytest_rollout.errors import EnvironmentUnready, PlanError, PublishError
+from pytest_rollout.plugin.browser import find_browser
 from pytest_rollout.plugin.items import plan_nodeid, stage_checks
 from pytest_rollout.plugin.ledger import Ledger, StageInfo, pending_document
 from pytest_rollout.plugin.members import members
@@ -142,6 +143,8 @@ class Controller:
             "pytest": pytest.__version__,
             "platform": sys.platform,
         }
+        if self.world.records_browser:
+            document["versions"]["browser"] = str(find_browser())
         return document
 
     @pytest.hookimpl(trylast=True)

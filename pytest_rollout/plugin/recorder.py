@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_rollout.errors import EvidenceError
+from pytest_rollout.errors import EnvironmentUnready, EvidenceError
 from pytest_rollout.plugin.outcome import FAULT_PROPERTY, first_line
 from pytest_rollout.plugin.settings import Settings
 from pytest_rollout.plugin.stash import world_key
@@ -27,7 +27,6 @@ class Recorder:
         self.config = config
         self.canary = settings.canary or ""
         self.plan = plan
-        self.environment = settings.environment
         self.started_at = time.time()
         self.open: set[str] = set()
         self.left_out: list[str] = []
@@ -81,9 +80,8 @@ class Recorder:
             attachments=tuple(self.attachments),
         )
         try:
-            rollout = world.plan(self.plan).plan.rollout
-            world.evidence().add_run(run, rollout=rollout, environment=self.environment)
-        except EvidenceError as exc:
+            world.evidence().add_run(run, world.place(self.plan))
+        except (EvidenceError, EnvironmentUnready) as exc:
             self._fail(session, str(exc))
         if outcome != "ok":
             self._fail(session, message)

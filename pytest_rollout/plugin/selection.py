@@ -54,17 +54,17 @@ def selects(expression: str, stage: str, other_marks: Collection[str] = ("rollou
     """Whether ``-m expression`` is about a stage.
 
     If it names the stage: whether it can select a check of it, whatever other marks that check has. Otherwise
-    whether it selects a check with the marks given. An expression that cannot be read selects every stage it
-    names: when in doubt, the stage has to be proven.
+    whether it selects a check with the marks given. An expression that cannot be read selects every stage: when
+    in doubt, the stage has to be proven.
     """
     if not expression.strip():
         return True
     words = set(_WORD.findall(expression)) - {"and", "or", "not", "True", "False", "None"}
     if stage not in words:
-        return _holds(expression, {stage, *other_marks}, default=False)
+        return _holds(expression, {stage, *other_marks})
     others = sorted(words - {stage})[:_FEW]
     subsets = itertools.chain.from_iterable(itertools.combinations(others, n) for n in range(len(others) + 1))
-    return any(_holds(expression, {stage, *subset}, default=True) for subset in subsets)
+    return any(_holds(expression, {stage, *subset}) for subset in subsets)
 
 
 def unknown_stages(expression: str, known: Collection[str]) -> list[str]:
@@ -72,11 +72,11 @@ def unknown_stages(expression: str, known: Collection[str]) -> list[str]:
     return sorted(set(STAGE.findall(expression)) - set(known))
 
 
-def _holds(expression: str, marks: Collection[str], *, default: bool) -> bool:
+def _holds(expression: str, marks: Collection[str]) -> bool:
     try:
         return _value(ast.parse(expression.strip(), mode="eval").body, marks)
     except (SyntaxError, ValueError):
-        return default
+        return True
 
 
 def _value(node: ast.expr, marks: Collection[str]) -> bool:

@@ -18,7 +18,7 @@ from pytest_rollout.plugin.settings import Settings
 from pytest_rollout.verdict import CheckResult, Reason, broken
 
 if TYPE_CHECKING:
-    from pytest_rollout.evidence.log import EvidenceLog
+    from pytest_rollout.evidence.log import EvidenceLog, Place
     from pytest_rollout.plan.loader import LoadedPlan
     from pytest_rollout.plan.model import Gate, Stage
     from pytest_rollout.sandbox import Sandbox
@@ -116,6 +116,13 @@ class World:
 
         return self._once(("evidence",), lambda: EvidenceLog(self.settings.evidence))
 
+    def place(self, path: Path) -> Place:
+        """Return what evidence is filed under. Raises PlanError, EnvironmentUnready."""
+        from pytest_rollout.evidence.log import Place
+
+        target = self.target(path)
+        return Place(self.plan(path).plan.rollout, target.environment, target.url)
+
     def scene(self, path: Path, stage: Stage) -> Scene:
         """Return a stage with the sources of its evidence. Raises PlanError, EnvironmentUnready."""
         from pytest_rollout.canary import CanaryRunner
@@ -123,12 +130,11 @@ class World:
         from pytest_rollout.sources.prometheus import Prometheus
         from pytest_rollout.stage import Scene
 
-        target, loaded = self.target(path), self.plan(path)
+        target = self.target(path)
         token = {"Authorization": f"Bearer {target.flags_token}"} if target.flags_token else {}
         runner = CanaryRunner(
             log=self.evidence(),
-            rollout=loaded.plan.rollout,
-            environment=target.environment,
+            place=self.place(path),
             folder=path.parent,
             rootdir=self.root,
             reports=self.settings.reports,

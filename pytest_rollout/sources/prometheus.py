@@ -69,10 +69,6 @@ class Prometheus:
             out[job] = max(out.get(job, 0.0), parse_duration(target["scrapeInterval"]))
         return out
 
-    def version(self) -> str:
-        """Return the server's version. Raises SourceError."""
-        return str(self._ask("GET", "/api/v1/status/buildinfo", None)["data"].get("version", "unknown"))
-
     def _ask(self, method: str, path: str, form: Mapping[str, str] | None) -> dict[str, Any]:
         answer = retried(lambda: self._http(method, self.url + path, form=form), budget=_RETRY_BUDGET)
         try:

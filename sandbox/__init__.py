@@ -1,0 +1,1 @@
+"""The reference target of this repository: a dashboard, its monitoring, and faults to switch on."""

@@ -1,0 +1,132 @@
+"""Wiring: put the parts together and serve them on a port of the system's choosing."""
+
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+from sqlalchemy import Engine
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.templating import Jinja2Templates
+
+from sandbox.prisma import api, pages, texts
+from sandbox.prisma.config import Config
+from sandbox.prisma.db import DATABASE, open_database
+from sandbox.prisma.facade import Distance
+from sandbox.prisma.flag_service import FlagService
+from sandbox.prisma.flags import FlagStore
+from sandbox.prisma.legacy import Legacy
+from sandbox.prisma.logs import FILE, Log
+from sandbox.prisma.metrics import Metrics
+from sandbox.prisma.orchestrator import Orchestrator
+from sandbox.prisma.past import assume
+from sandbox.prisma.seed import seed
+from sandbox.prisma.site import OneInAHundred, Site, route
+from sandbox.prisma.vault import Settings, Vault
+
+_DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - its use is counted and warned about
+_SLOW = 3
+
+
+def build(config: Config) -> Starlette:
+    """Return the application with a fresh database in the configured directory."""
+    site = _site(config)
+    if config.since is not None:
+        assume(site, time.time() - config.since)
+    flag_service = FlagService(
+        site.flags, token=config.flags_token, down=site.has("flags-down"), lost=site.has("flag-lost")
+    )
+    routes = [route(site, *entry) for entry in (*pages.ROUTES, *api.ROUTES)]
+
+    @asynccontextmanager
+    async def lifespan(_application: Starlette) -> AsyncIterator[None]:
+        yield
+        site.engine.dispose()
+        site.log.close()
+
+    return Starlette(routes=[*routes, *flag_service.routes(), *_plumbing(site)], lifespan=lifespan)
+
+
+def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT; prints ``address=127.0.0.1:port`` first."""
+    application = build(config)
+    with listen() as listener:
+        print(f"address=127.0.0.1:{listener.getsockname()[1]}", flush=True)  # noqa: T201 - the supervisor reads it
+        settings = uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+        uvicorn.Server(settings).run(sockets=[listener])
+
+
+def listen() -> socket.socket:
+    """Return a listening socket on loopback.
+
+    Its protocol is named, or asyncio would leave Nagle's algorithm on and every answer would take 40 ms more.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener
+
+
+def _site(config: Config) -> Site:
+    engine = _fresh_database(config.directory)
+    renamed = "counter-renamed" in config.faults
+    metrics = Metrics(requests_name="http_request_count" if renamed else "http_requests")
+    log = Log(config.directory, rollout_stage=config.rollout_stage)
+    templates = Jinja2Templates(Path(__file__).parent / "templates")
+    templates.env.filters["number"] = texts.number
+    return Site(
+        config=config,
+        engine=engine,
+        metrics=metrics,
+        log=log,
+        flags=FlagStore(
+            engine,
+            initial=config.flags,
+            created_at=None if config.since is None else datetime.fromtimestamp(config.since, UTC),
+            stuck="kill-switch-stuck" in config.faults,
+        ),
+        orchestrator=Orchestrator(engine, metrics, log),
+        settings=Settings(engine, metrics, _vault(config, metrics, log)),
+        legacy=Legacy(config.directory),
+        distance=Distance(_SLOW if "slow-reads" in config.faults else 1),
+        templates=templates,
+        errors=OneInAHundred(active="errors-1pct" in config.faults),
+    )
+
+
+def _fresh_database(directory: Path) -> Engine:
+    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", FILE):
+        (directory / name).unlink(missing_ok=True)
+    engine = open_database(directory)
+    seed(engine)
+    return engine
+
+
+def _vault(config: Config, metrics: Metrics, log: Log) -> Vault:
+    if config.settings_secret is None:
+        log.warning("using a development-only secret for settings", scope="settings")
+        metrics.secret_fallback.inc()
+    return Vault(config.settings_secret or _DEVELOPMENT_SECRET)
+
+
+def _plumbing(site: Site) -> list[Route]:
+    async def metrics(_request: Request) -> Response:
+        if site.has("metrics-down"):
+            return Response(status_code=503)
+        return Response(site.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    return [Route("/api/internal/metrics", metrics), Route("/healthz", healthz)]
+
+
+if __name__ == "__main__":
+    serve(Config.from_environment(os.environ))

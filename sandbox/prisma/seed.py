@@ -1,0 +1,93 @@
+"""The data every run starts with: the same agents, invoices and payments, made by the ledger's own rules."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from sandbox.prisma.clock import rfc3339
+from sandbox.prisma.db import Agent, Invoice, Partner, Setting, Wallet
+from sandbox.prisma.ledger import PaymentOrder, UnitOfWork, record
+
+AGENTS, INVOICES, PAYMENTS, PARTNERS = 24, 60, 40, 4
+METHODS = ("EXTERNAL", "INTERNAL_SETTLEMENT", "ADJUSTMENT")
+_START = datetime(2025, 1, 5, tzinfo=UTC)
+_TODAY = datetime(2025, 7, 1, tzinfo=UTC)
+_FIRST = ("Ada", "Babak", "Clara", "Dara", "Emil", "Farah")
+_LAST = ("Arvand", "Bergmann", "Carlsen", "Delavar")
+_MONTHS = 6
+_INITIAL = ("DRAFT", "OVERDUE", "UNPAID", "UNPAID", "CANCELLED", "OVERDUE", "UNPAID", "OVERDUE", "UNPAID", "UNPAID")
+
+
+def seed(engine: Engine) -> None:
+    """Fill the empty database, in one transaction."""
+    with Session(engine) as session, session.begin():
+        session.add_all([_partner(number) for number in range(1, PARTNERS + 1)])
+        session.flush()
+        session.add_all([_agent(number) for number in range(1, AGENTS + 1)])
+        session.flush()
+        session.add_all([Wallet(agent_id=number, balance=0) for number in range(1, AGENTS + 1)])
+        session.add_all([_invoice(number) for number in range(1, INVOICES + 1)])
+        session.add_all(_settings())
+        session.flush()
+        for number in range(1, PAYMENTS + 1):
+            at = _TODAY - timedelta(hours=6 * (PAYMENTS - number))
+            record(UnitOfWork(session, "seed", f"seed-{number:04}", at), _payment(number))
+
+
+def _partner(number: int) -> Partner:
+    return Partner(id=number, name=f"Partner {number:02}", commission_rate=2 + number, created_at=rfc3339(_START))
+
+
+def _agent(number: int) -> Agent:
+    name = f"{_FIRST[number % len(_FIRST)]} {_LAST[(number - 1) // len(_FIRST)]}"
+    return Agent(
+        id=number,
+        code=f"AG-{number:03}",
+        name=name,
+        partner_id=(number - 1) % PARTNERS + 1,
+        commission_rate=5 + number % 4,
+        status="SUSPENDED" if number % 11 == 0 else "ACTIVE",
+        email=f"agent{number:02}@example.test",
+        phone=f"+1555010{number:04}",
+        telegram_chat_id=str(700000 + number) if number % 3 == 0 else None,
+        avatar_url=None,
+        created_at=rfc3339(_START),
+        updated_at=rfc3339(_START),
+    )
+
+
+def _invoice(number: int) -> Invoice:
+    issued = _START.replace(month=(number - 1) % _MONTHS + 1) + timedelta(days=number % 20)
+    status = _INITIAL[number % len(_INITIAL)]
+    return Invoice(
+        agent_id=(number - 1) % AGENTS + 1,
+        invoice_number=f"INV-2025-{number:04}",
+        amount=1_000_000 + (number * 37 % 23) * 250_000,
+        currency="IRR",
+        issue_date=rfc3339(issued),
+        due_date=rfc3339(issued + timedelta(days=14 if status == "OVERDUE" else 240)),
+        status=status,
+        source="IMPORT" if number % 2 else "MANUAL",
+        batch_id=f"batch-{(number - 1) % _MONTHS + 1:02}" if number % 2 else None,
+        settled=0,
+        created_at=rfc3339(issued),
+        updated_at=rfc3339(issued),
+    )
+
+
+def _payment(number: int) -> PaymentOrder:
+    return PaymentOrder(
+        agent_id=number * 7 % AGENTS + 1,
+        amount=600_000 + (number * 53 % 17) * 150_000,
+        method=METHODS[number % len(METHODS)],
+        reference=f"SEED-{number:04}",
+    )
+
+
+def _settings() -> list[Setting]:
+    return [
+        Setting(key="companyName", value="Prisma Sandbox", sensitive=False),
+        Setting(key="supportEmail", value="support@example.test", sensitive=False),
+        Setting(key="telegramBotToken", value="", sensitive=True),
+    ]

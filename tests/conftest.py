@@ -1,0 +1,33 @@
+"""What several folders of tests share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.components import Component, start_prometheus
+
+pytest_plugins = ["pytester"]
+
+_ERA_SECONDS = 20_000.0
+
+
+@pytest.fixture(scope="session")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Component]:
+    """Return a real Prometheus that scrapes nothing: tests write samples into it, at times of their own."""
+    with start_prometheus(tmp_path_factory.mktemp("prometheus")) as component:
+        yield component
+
+
+@pytest.fixture(scope="session")
+def eras() -> Iterator[float]:
+    """Return starts of stretches of time, ever later: Prometheus takes samples in the order of time only."""
+    return itertools.count(1_700_000_000.0, _ERA_SECONDS)
+
+
+@pytest.fixture
+def era(eras: Iterator[float]) -> float:
+    """Return the start of a stretch of time that belongs to one test alone (unix seconds)."""
+    return next(eras)

@@ -1,0 +1,272 @@
+"""Plans as files: what is wrong, in which words, at which line and column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_rollout.errors import EnvironmentUnready, PlanError
+from pytest_rollout.plan.loader import LoadedPlan, load_plan
+from pytest_rollout.sandbox import SandboxState
+from pytest_rollout.target import enter
+
+REPOSITORY = Path(__file__).parents[2]
+HEAD = "rollout: shop\nenvironments: {sandbox: {sandbox: true}}\n"
+STAGES = "stages: [{stage: 1, name: Reads, gates: [{id: a, unproven: x}]}]\n"
+STAGE = HEAD + "stages:\n  - {stage: 1, name: Reads, gates: [{id: a, unproven: x}]}\n"
+ENVIRONMENT = "rollout: shop\nenvironments:\n  prod: %s\n" + STAGES
+NO_DURATION = "is not a duration; write a number with a unit, such as 120ms, 30s, 15m, 2h, 7d"
+NOT_PLAIN = "keys are plain words; merge keys and nested keys are not allowed"
+MAPPING = "a mapping of keys to values is needed here"
+
+
+def load(folder: Path, text: str | bytes) -> LoadedPlan:
+    path = folder / "shop.rollout.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_plan(path)
+
+
+def stage(keys: str) -> str:
+    return HEAD + f"stages:\n  - {{stage: 1, name: Reads, {keys}}}\n"
+
+
+FAULTS: dict[str, tuple[str | bytes, str]] = {
+    # the file
+    "empty file": ("", "1:1: the plan is empty"),
+    "nothing but a comment": ("# soon\n", "1:1: the plan is empty"),
+    "a list": ("- a\n", "1:1: a plan is a mapping with rollout, environments and stages"),
+    "a word": ("shop", "1:1: a plan is a mapping with rollout, environments and stages"),
+    "binary": (
+        b"\x80\xff\x00",
+        "1:1: cannot be read: 'utf-8' codec can't decode byte 0x80 in position 0: invalid start byte",
+    ),
+    "a zero byte": (
+        "a: \x00\n",
+        "1:1: not YAML: unacceptable character #x0000: special characters are not allowed\n"
+        '  in "<unicode string>", position 3',
+    ),
+    # YAML
+    "a value after a value": ("rollout: shop\n  x: y\n", "2:4: not YAML: mapping values are not allowed here"),
+    "an open bracket": ("rollout: [a\n", "2:1: not YAML: expected ',' or ']', but got '<stream end>'"),
+    "a tab": ("rollout: shop\n\tx: y\n", "2:1: not YAML: found character '\\t' that cannot start any token"),
+    "two documents": ("a: b\n---\nc: d\n", "2:1: not YAML: but found another document"),
+    "an alias to nothing": ("rollout: *x\n", "1:10: not YAML: found undefined alias 'x'"),
+    "an alias to itself": (HEAD + "stages: &a [*a]\n", "3:9: an alias to itself is not allowed"),
+    "a python tag": (
+        "rollout: !!python/name:os.system x\n" + HEAD,
+        "1:10: the tag 'tag:yaml.org,2002:python/name:os.system' is not allowed; plans are plain YAML",
+    ),
+    "a tag of one's own": ("rollout: !x y\n", "1:10: the tag '!x' is not allowed; plans are plain YAML"),
+    "a tag that lies": ("rollout: !!int shop\n", "1:10: 'shop' is not of the type 'int'"),
+    "half a number": ("rollout: 0x_\n", "1:10: '0x_' is not of the type 'int'"),
+    "a merge key": (HEAD + "<<: {stages: []}\n", f"3:1: {NOT_PLAIN}"),
+    "a nested key": (HEAD + "[stages]: []\n", f"3:1: {NOT_PLAIN}"),
+    "a key twice": (HEAD + HEAD, "3:1: the key 'rollout' is given twice"),
+    "a key twice further down": (stage("stage: 2"), "4:29: the key 'stage' is given twice"),
+    # the plan
+    "unknown key": ("rollouts: x\n" + STAGE, "1:1: unknown key 'rollouts'; did you mean 'rollout'?"),
+    "unlike any key": (STAGE + "zzz: 1\n", "5:1: unknown key 'zzz'; known here: environments, rollout, stages"),
+    "no rollout": (STAGE.removeprefix("rollout: shop\n"), "1:1: 'rollout' is missing"),
+    "no environments": ("rollout: shop\n" + STAGES, "1:1: 'environments' is missing"),
+    "no stages": ("# what it is\n" + HEAD, "2:1: 'stages' is missing"),
+    "empty environments": (
+        "rollout: shop\nenvironments: {}\n" + STAGES,
+        "2:15: at least one entry is needed here",
+    ),
+    "empty stages": (HEAD + "stages: []\n", "3:9: at least one entry is needed here"),
+    "stages as a mapping": (HEAD + "stages: {stage: 1}\n", "3:9: a list is needed here"),
+    "a name with a space": (
+        STAGE.replace("shop", "My Shop"),
+        "1:10: 'My Shop' is not a name: use a-z, 0-9, '.', '_' and '-'",
+    ),
+    "a stage twice": (
+        STAGE + "  - {stage: 1, name: Again, gates: [{id: a, unproven: x}]}\n",
+        "3:1: stage 1 is given twice",
+    ),
+    # an environment
+    "unknown key of an environment": (
+        ENVIRONMENT % "{targt: x, prometheus: y}",
+        "3:10: unknown key 'targt'; did you mean 'target'?",
+    ),
+    "no target": (ENVIRONMENT % "{prometheus: y}", "3:3: an environment needs a target, or sandbox: true"),
+    "an environment of nothing": (ENVIRONMENT % "", f"3:8: {MAPPING}"),
+    "a sandbox with a target": (
+        ENVIRONMENT % "{sandbox: true, target: x}",
+        "3:25: a sandbox brings its own addresses",
+    ),
+    "a sandbox with a Prometheus": (
+        ENVIRONMENT % "{prometheus: x, sandbox: true}",
+        "3:10: a sandbox brings its own addresses",
+    ),
+    "a sandbox with flags": (
+        ENVIRONMENT % "{sandbox: true, flags: {url: x}}",
+        "3:25: a sandbox brings its own addresses",
+    ),
+    "a history in production": (
+        ENVIRONMENT % "{target: x, history: 5m}",
+        "3:21: only a sandbox can be given a history",
+    ),
+    "a wait without a unit": (ENVIRONMENT % "{target: x, wait: 5}", f"3:27: 5 {NO_DURATION}"),
+    "unknown key of a flag service": (
+        ENVIRONMENT % "{target: x, flags: {urll: y}}",
+        "3:29: unknown key 'urll'; did you mean 'url'?",
+    ),
+    "a flag service nowhere": (ENVIRONMENT % "{target: x, flags: {token: y}}", "3:28: 'url' is missing"),
+    # a stage
+    "unknown key of a stage": (stage("gate: []"), "4:29: unknown key 'gate'; did you mean 'gates'?"),
+    "no gates": (stage("settle: 5m"), "4:5: 'gates' is missing"),
+    "empty gates": (stage("gates: []"), "4:36: at least one entry is needed here"),
+    "settle without a unit": (stage("settle: 30, gates: [{id: a, unproven: x}]"), f"4:37: 30 {NO_DURATION}"),
+    "a gate twice": (
+        stage("gates: [{id: a, unproven: x}, {id: a, unproven: y}]"),
+        "4:29: two gates are called 'a'",
+    ),
+    "a reserved gate": (
+        stage("gates: [{id: flag-state, unproven: x}]"),
+        "4:29: 'flag-state' is the name of the check that reads the stage's flags",
+    ),
+    "unknown key of a flag": (
+        stage("flags: {F: {value: true, cohrt: x}}, gates: []"),
+        "4:54: unknown key 'cohrt'; did you mean 'cohort'?\nshop.rollout.yaml:4:74: at least one entry is needed here",
+    ),
+    "a flag without a value": (
+        stage("flags: {F: {cohort: x}}, gates: [{id: a, unproven: x}]"),
+        "4:40: 'value' is missing",
+    ),
+    "a bare flag": (stage("flags: {F: true}, gates: [{id: a, unproven: x}]"), f"4:40: {MAPPING}"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_named_with_its_place(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(PlanError) as refused:
+        load(tmp_path, text)
+    assert str(refused.value) == f"shop.rollout.yaml:{message}"
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
+    text = stage("gates: [{id: a, unprovn: x}, {id: b}]").replace("shop", "My Shop")
+    with pytest.raises(PlanError) as refused:
+        load(tmp_path, text)
+    assert str(refused.value).splitlines() == [
+        "shop.rollout.yaml:1:10: 'My Shop' is not a name: use a-z, 0-9, '.', '_' and '-'",
+        "shop.rollout.yaml:4:45: unknown key 'unprovn'; did you mean 'unproven'?",
+        "shop.rollout.yaml:4:59: gate 'b' has no kind; give one of canary, counter, promql, quantile, ratio, unproven",
+    ]
+
+
+def test_a_missing_file_is_a_fault_of_the_plan(tmp_path: Path) -> None:
+    with pytest.raises(PlanError) as refused:
+        load_plan(tmp_path / "gone.rollout.yaml")
+    path = tmp_path / "gone.rollout.yaml"
+    said = f"gone.rollout.yaml:1:1: cannot be read: [Errno 2] No such file or directory: '{path}'"
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize("change", ["\ufeff%s", "# ü\n%s"], ids=["byte order mark", "umlaut"])
+def test_text_of_any_kind_is_read(tmp_path: Path, change: str) -> None:
+    assert load(tmp_path, change % STAGE).plan.rollout == "shop"
+
+
+def test_windows_line_ends_keep_the_lines(tmp_path: Path) -> None:
+    loaded = load(tmp_path, STAGE.replace("\n", "\r\n"))
+    assert (loaded.line_of_stage(0), loaded.line_of_gate(0, 0)) == (4, 4)
+
+
+def test_an_alias_to_something_else_is_allowed(tmp_path: Path) -> None:
+    text = HEAD + (
+        "stages:\n"
+        "  - {stage: 1, name: A, gates: &same [{id: a, unproven: x}]}\n"
+        "  - {stage: 2, name: B, gates: *same}\n"
+    )
+    first, second = load(tmp_path, text).plan.stages
+    assert first.gates == second.gates
+
+
+# --- environments that are entered ---------------------------------------------------------------------------
+
+TWO = """\
+rollout: shop
+environments:
+  sandbox: {sandbox: true, time_scale: 60}
+  production:
+    target: "${PORTAL}"
+    prometheus: "http://${HOST}:${PORT}/"
+    flags: {url: http://flags, token: "${TOKEN}"}
+"""
+VARIABLES = {"PORTAL": "http://portal", "HOST": "prom", "PORT": "9090", "TOKEN": "secret"}
+SANDBOX = SandboxState(
+    target="http://t", prometheus="http://p", pushgateway="http://g", flags="http://f", flags_token="t", faults=()
+)
+
+
+def test_variables_are_filled_in_when_an_environment_is_entered(tmp_path: Path) -> None:
+    entered = load(tmp_path, TWO + STAGES).environment("production", VARIABLES)
+    assert (entered.target, entered.prometheus) == ("http://portal", "http://prom:9090/")
+    assert entered.flags is not None
+    assert entered.flags.token == "secret"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("PORTAL", "5:13: environments.production.target needs the environment variable PORTAL, which is not set"),
+        ("HOST", "6:17: environments.production.prometheus needs the environment variable HOST, which is not set"),
+        ("PORT", "6:17: environments.production.prometheus needs the environment variable PORT, which is not set"),
+        ("TOKEN", "7:39: environments.production.flags.token needs the environment variable TOKEN, which is not set"),
+    ],
+)
+@pytest.mark.parametrize("unset", [True, False], ids=["unset", "empty"])
+def test_an_unset_variable_is_named_with_the_key_that_needs_it(
+    tmp_path: Path, name: str, message: str, *, unset: bool
+) -> None:
+    variables = {**VARIABLES, name: ""}
+    if unset:
+        del variables[name]
+    with pytest.raises(EnvironmentUnready) as refused:
+        load(tmp_path, TWO + STAGES).environment("production", variables)
+    assert str(refused.value) == f"shop.rollout.yaml:{message}"
+
+
+def test_variables_of_production_do_not_matter_in_the_sandbox(tmp_path: Path) -> None:
+    target = enter(load(tmp_path, TWO + STAGES), "sandbox", sandbox=SANDBOX, variables={})
+    assert (target.url, target.prometheus, target.flags_url) == ("http://t", "http://p", "http://f")
+    assert target.rehearsal == ("sandbox", "time scale 60")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("producton", "did you mean 'production'?"), ("zzz", "known here: production, sandbox")],
+)
+def test_an_unknown_environment_comes_with_a_suggestion(tmp_path: Path, name: str, hint: str) -> None:
+    with pytest.raises(EnvironmentUnready) as refused:
+        load(tmp_path, TWO + STAGES).environment(name, VARIABLES)
+    assert str(refused.value) == f"shop.rollout.yaml: no environment {name!r}; {hint}"
+
+
+def test_a_sandbox_that_is_not_up_cannot_be_entered(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentUnready) as refused:
+        enter(load(tmp_path, TWO + STAGES), "sandbox", sandbox=None, variables={})
+    assert str(refused.value) == "environment 'sandbox' needs a sandbox, and none is up"
+
+
+def test_tokens_are_not_shown(tmp_path: Path) -> None:
+    target = enter(load(tmp_path, TWO + STAGES), "production", sandbox=None, variables=VARIABLES)
+    assert target.flags_token == "secret"
+    assert repr(target) == "Target('production', 'http://portal')"
+
+
+# --- the plan of this repository -----------------------------------------------------------------------------
+
+
+def test_the_plan_of_prisma_has_the_stages_of_its_runbook() -> None:
+    loaded = load_plan(REPOSITORY / "canaries" / "prisma" / "prisma.rollout.yaml")
+    assert [stage.marker for stage in loaded.plan.stages] == [f"stage{number}" for number in range(6)]
+    assert loaded.plan.rollout == "prisma"
+    assert {"sandbox", "staging", "production"} <= set(loaded.plan.environments)
+    lines = loaded.path.read_text(encoding="utf-8").splitlines()
+    for index, stage in enumerate(loaded.plan.stages):
+        assert lines[loaded.line_of_stage(index) - 1].strip() == f"- stage: {stage.stage}"
+        for place, gate in enumerate(stage.gates):
+            assert f"id: {gate.id}" in lines[loaded.line_of_gate(index, place) - 1]

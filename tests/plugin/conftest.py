@@ -1,0 +1,160 @@
+"""A bench for the plugin: a folder with a plan, a fake world that it judges, and pytest run there for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Kept in this process: pytester drops what an in-process run imported, and these would be loaded anew each time.
+import pytest_rollout.canary
+import pytest_rollout.plugin.controller
+import pytest_rollout.plugin.fixtures
+import pytest_rollout.plugin.recorder
+import pytest_rollout.plugin.terminal
+import pytest_rollout.plugin.wiring
+import pytest_rollout.publish.pushgateway
+import pytest_rollout.stage  # noqa: F401
+from tests.plugin.fakes import FakeWorld, fake_world
+
+pytest_plugins = ["pytester"]
+
+DEADLINE = 60
+"""Seconds that one inner run may take."""
+_LEAKS = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID", "PYTEST_PLUGINS", "NO_COLOR")
+_NOT_NEEDED = ("playwright", "base_url", "locust", "hypothesispytest", "anyio", "allure_pytest", "cacheprovider")
+
+GATE = {"id": "latency", "promql": "latency", "below": 5}
+"""Passes while the fake world says ``latency`` is less than 5, which it does at first."""
+OTHER = {"id": "errors", "promql": "errors", "at_most": 0}
+FLAGS = {"READS": {"value": True}}
+
+
+class Bench:
+    """A folder of a user of the plugin."""
+
+    def __init__(self, pytester: pytest.Pytester, world: FakeWorld) -> None:
+        self.pytester = pytester
+        self.world = world
+        self.path = pytester.path
+
+    def plan(
+        self,
+        *gates: dict[str, Any],
+        stage: int = 1,
+        flags: dict[str, Any] | None = None,
+        rollout: str = "shop",
+        folder: str = "",
+        **staging: Any,
+    ) -> Path:
+        """Write a plan with one stage; ``staging`` goes into its environment."""
+        entry = {"stage": stage, "name": "Reads", "flags": flags or {}, "gates": list(gates or (GATE,))}
+        return self.write_plan({"rollout": rollout, "stages": [entry]}, folder=folder, **staging)
+
+    def write_plan(self, plan: dict[str, Any], *, folder: str = "", **staging: Any) -> Path:
+        """Write a plan whose environment ``staging`` is the fake world."""
+        url = self.world.url
+        environment = {"target": url, "prometheus": url, "pushgateway": url, "flags": {"url": url}, **staging}
+        environment = {key: value for key, value in environment.items() if value is not None}
+        path = self.path / folder / f"{plan['rollout']}.rollout.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # JSON is YAML; an entry a line, for the sake of line numbers.
+        path.write_text(json.dumps({"environments": {"staging": environment}, **plan}, indent=1), encoding="utf-8")
+        return path
+
+    def test(self, source: str, name: str = "test_shop") -> Path:
+        """Write a module of tests."""
+        return self.pytester.makepyfile(**{name: source})
+
+    def arguments(self, *arguments: str) -> list[str]:
+        """Return what every run is given (without the plugins that nothing here is about), then the arguments."""
+        quick = [part for name in _NOT_NEEDED for part in ("-p", f"no:{name}")]
+        return [*quick, "--rollout-env", "staging", "--rollout-push", "never", *arguments]
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        """Run pytest in this process."""
+        return self.pytester.runpytest_inprocess(*self.arguments(*arguments))
+
+    def run_apart(self, *arguments: str) -> pytest.RunResult:
+        """Run pytest in a process of its own."""
+        return self.pytester.runpytest_subprocess(*self.arguments(*arguments), timeout=DEADLINE)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start pytest in a process and a session of its own, to be interrupted or killed."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "pytest", *self.arguments(*arguments)],
+            cwd=self.path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def verdict_path(self) -> Path:
+        """Where the verdict document goes."""
+        return self.path / "reports" / "verdict.json"
+
+    def document(self) -> dict[str, Any]:
+        """Return the verdict document."""
+        document: dict[str, Any] = json.loads(self.verdict_path.read_text(encoding="utf-8"))
+        return document
+
+    @property
+    def decision(self) -> str:
+        """The decision of the run."""
+        return str(self.document()["decision"])
+
+    def checks(self) -> dict[str, str]:
+        """Return check id to ``verdict reason``, over all stages."""
+        entries = [check for stage in self.document()["stages"] for check in stage["checks"]]
+        return {check["id"]: f"{check['verdict']} {check['reason']}" for check in entries}
+
+
+def until(holds: Any, what: str, seconds: float = 20) -> None:
+    """Wait for a condition; AssertionError after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"after {seconds:g} s: {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def world() -> Iterator[FakeWorld]:
+    """Return a fake world in which everything is well."""
+    with fake_world() as world:
+        world.values |= {"latency": 1, "errors": 0}
+        yield world
+
+
+@pytest.fixture
+def bench(pytester: pytest.Pytester, world: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Return an empty folder of a user, shielded from the run outside."""
+    for name in (*_LEAKS, *(name for name in os.environ if name.startswith("ROLLOUT_"))):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # or every inner run compiles every plugin anew
+    pytester.makepyprojecttoml('[tool.pytest]\nrollout_plans = ["."]\n')
+    return Bench(pytester, world)
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[str]]]:
+    """Return a list for processes; what is in it is killed afterwards, with its session."""
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+        if process.stdout:
+            process.stdout.close()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from pytest_rollout.errors import QueryRefused, SourceError, SourceUnreachable
 from pytest_rollout.judge.demand import Demand
+from pytest_rollout.judge.quantile import judge_quantile
 from pytest_rollout.judge.samples import Series, Window
-from pytest_rollout.judge.share import RatioEvidence, judge_quantile, judge_ratio
+from pytest_rollout.judge.share import RatioEvidence, judge_ratio
 from pytest_rollout.judge.value import judge_counter, judge_value
 from pytest_rollout.plan.model import Gate, Quantile, Ratio
 from pytest_rollout.plan.promql import parse_selector

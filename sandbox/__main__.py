@@ -45,7 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--history", type=_duration, default=0.0, metavar="45m", help="start with a past this long")
     start.add_argument("--locale", choices=LOCALES, default="en", help="language of the pages")
     start.add_argument("--directory", type=Path, help="where data and logs go (default: a temporary directory)")
-    start.add_argument("--state", type=Path, metavar="FILE", help="write the addresses here, as JSON")
+    start.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="write the addresses here, as JSON (default: sandbox.json in the directory)",
+    )
     start.add_argument("--leash", action="store_true", help="stop when standard input ends")
     listing = commands.add_parser("faults", help="list the faults")
     listing.add_argument("--json", action="store_true", help="as JSON")

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import sys
@@ -113,10 +114,10 @@ def _start(wish: Wish, directory: Path, components: list[Component], cleanup: Ex
     state = _state(started, wish, directory, token)
     if "prometheus-down" in wish.faults:
         started.prometheus.stop()
-    if wish.state:
-        _write_private(wish.state, state)
-        cleanup.callback(wish.state.unlink, missing_ok=True)
-    _announce(state)
+    state_file = (wish.state or directory / "sandbox.json").resolve()
+    _write_private(state_file, state)
+    cleanup.callback(state_file.unlink, missing_ok=True)
+    _announce(state, state_file)
     return [one for one in components if one.process.poll() is None or one is not started.prometheus]
 
 
@@ -191,10 +192,11 @@ def _write_private(path: Path, state: dict[str, Any]) -> None:
     draft.replace(path)
 
 
-def _announce(state: dict[str, Any]) -> None:
+def _announce(state: dict[str, Any], state_file: Path) -> None:
     lines = [f"{name:<13}{state[name]}" for name in ("target", "prometheus", "pushgateway", "alertmanager")]
     faults = ", ".join(state["faults"]) or "none"
-    print("\n".join([*lines, f"{'faults':<13}{faults}", "Ctrl-C stops everything"]), flush=True)  # noqa: T201
+    attach = f"to judge this one:  export ROLLOUT_SANDBOX={shlex.quote(str(state_file))}"
+    print("\n".join([*lines, f"{'faults':<13}{faults}", attach, "Ctrl-C stops everything"]), flush=True)  # noqa: T201
 
 
 def _until_end_of_input(then: Callable[[], None]) -> None:

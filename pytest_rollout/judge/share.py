@@ -1,4 +1,4 @@
-"""Shares of requests: error ratios, and quantiles as "the share slower than the limit"."""
+"""Shares of requests, judged on counts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def judge_ratio(evidence: RatioEvidence, window: Window, demand: Demand) -> Chec
     total = sum(rise.by for rise in rises(evidence.total, window) if not rise.born)
     # Births in the denominator may be old requests: they prove nothing. In the numerator they count.
     counts = Counts(round(bad), round(max(total, bad)))
-    return _judge_counts(counts, evidence.total, window, demand, "bad requests")
+    return judge_counts(counts, evidence.total, window, demand, "bad requests")
 
 
 def _absent(evidence: RatioEvidence, window: Window, demand: Demand) -> CheckResult | None:
@@ -67,95 +67,8 @@ def _absent(evidence: RatioEvidence, window: Window, demand: Demand) -> CheckRes
     return None
 
 
-def judge_quantile(q: float, buckets: Sequence[Series], window: Window, demand: Demand) -> CheckResult:
-    """Judge the q-quantile of a classic histogram against a limit in seconds.
-
-    It is below the limit when the share of requests slower than the limit is below 1 - q. A limit between two
-    bounds is decided only when both neighbours agree.
-    """
-    if wrong := unusable(buckets, "the histogram"):
-        return wrong
-    if not buckets:
-        return short_window((), window, demand) or inconclusive(
-            Reason.NO_DATA, "no bucket series; check the histogram's name, its labels and the scrape"
-        )
-    by_bound = _by_bound(buckets, window)
-    finite = [bound for bound in by_bound if bound != float("inf")]
-    if float("inf") not in by_bound or not finite:
-        return inconclusive(Reason.NO_DATA, "the histogram has no +Inf bucket or no finite one")
-    if demand.limit > finite[-1] or demand.limit < finite[0]:
-        return inconclusive(
-            Reason.BUCKET_MISSING,
-            f"the limit {format_duration(demand.limit)} lies outside the finite buckets "
-            f"({format_duration(finite[0])} to {format_duration(finite[-1])}); add a bucket at the limit",
-        )
-    return _judge_buckets(q, by_bound, buckets, window, demand)
-
-
-def _judge_buckets(
-    q: float, by_bound: dict[float, Counts], buckets: Sequence[Series], window: Window, demand: Demand
-) -> CheckResult:
-    finite = [bound for bound in by_bound if bound != float("inf")]
-    lower = max(bound for bound in finite if bound <= demand.limit)
-    upper = min(bound for bound in finite if bound >= demand.limit)
-    share = replace(demand, limit=1 - q, unit="share", comparator="below")
-    what = f"requests slower than {format_duration(demand.limit)}"
-    pessimist = _judge_counts(by_bound[lower], buckets, window, share, what)
-    optimist = _judge_counts(by_bound[upper], buckets, window, share, what)
-    said = pessimist
-    if upper != lower and pessimist.verdict is not optimist.verdict:
-        said = inconclusive(
-            Reason.BUCKET_MISSING,
-            f"the buckets around the limit ({format_duration(lower)} and {format_duration(upper)}) disagree; "
-            f"add a bucket at {format_duration(demand.limit)}",
-            samples=pessimist.samples,
-            window=window.bounds,
-        )
-        if optimist.verdict is Verdict.BREACHED:
-            said = optimist
-    estimate = _estimate(q, by_bound)
-    shown = f"p{q * 100:g} is about {format_duration(estimate)}; " if estimate is not None else ""
-    return replace(said, value=estimate, limit=demand.limit, unit=demand.unit, message=shown + said.message)
-
-
-def _by_bound(buckets: Sequence[Series], window: Window) -> dict[float, Counts]:
-    """Return, by upper bound, how many requests were slower, of how many.
-
-    What a histogram held when it was first seen may be old: of that only the slow ones count.
-    """
-    risen: dict[float, float] = {}
-    born: dict[float, float] = {}
-    for one in buckets:
-        bound = float(one.labels.get("le", "nan"))
-        here = list(rises((one,), window))
-        risen[bound] = risen.get(bound, 0) + sum(rise.by for rise in here if not rise.born)
-        born[bound] = born.get(bound, 0) + sum(rise.by for rise in here if rise.born)
-    everything, newborn = risen.get(float("inf"), 0), born.get(float("inf"), 0)
-    out = {}
-    for bound in sorted(risen):
-        slow_newborn = max(newborn - born[bound], 0)
-        slow = max(everything - risen[bound], 0) + slow_newborn
-        out[bound] = Counts(round(slow), round(everything + slow_newborn))
-    return out
-
-
-def _estimate(q: float, by_bound: dict[float, Counts]) -> float | None:
-    """Return the quantile by linear interpolation within a bucket, as ``histogram_quantile`` does."""
-    total = by_bound[float("inf")].total
-    if not total:
-        return None
-    before_bound, before_count = 0.0, 0.0
-    for bound, counts in by_bound.items():
-        count = counts.total - counts.bad
-        if count >= q * total and bound != float("inf"):
-            width = count - before_count
-            return before_bound + (bound - before_bound) * ((q * total - before_count) / width if width else 1)
-        if bound != float("inf"):
-            before_bound, before_count = bound, count
-    return before_bound
-
-
-def _judge_counts(counts: Counts, series: Sequence[Series], window: Window, demand: Demand, what: str) -> CheckResult:
+def judge_counts(counts: Counts, series: Sequence[Series], window: Window, demand: Demand, what: str) -> CheckResult:
+    """Judge a share by the exact interval around it; ``series`` show how well the window was observed."""
     bounds = binomial.interval(counts.bad, counts.total, demand.confidence)
     share = counts.bad / counts.total if counts.total else None
     base = CheckResult(

@@ -25,7 +25,7 @@ def judge_counter(
     """
     if wrong := unusable(series, "the counter"):
         return wrong
-    found = list(rises(series, window))
+    found = sorted(rises(series, window), key=lambda rise: (rise.at, _labels(rise.labels)))
     risen = math.fsum(rise.by for rise in found)
     known: dict[str, Any] = {
         "value": risen,

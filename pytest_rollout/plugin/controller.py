@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from pytest_rollout.errors import EnvironmentUnready, PlanError, PublishError
 from pytest_rollout.plugin.browser import find_browser
 from pytest_rollout.plugin.items import plan_nodeid, stage_checks
 from pytest_rollout.plugin.ledger import Ledger, StageInfo, pending_document
-from pytest_rollout.plugin.members import members
+from pytest_rollout.plugin.members import left_out, members
 from pytest_rollout.plugin.outcome import check_keys, result_of
 from pytest_rollout.plugin.selection import selects
 from pytest_rollout.plugin.settings import Settings
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from pytest_rollout.publish.pushgateway import PushOutcome
 
 
+_LOOKS = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
+"""Options of pytest under which nothing is run."""
+
+
 class Controller:
     """Keeps the ledger of a run and draws the conclusions."""
 
@@ -39,8 +45,12 @@ class Controller:
         self.plans = plans
         self.ledger = Ledger()
         self.expression: str = config.getoption("markexpr") or ""
+        self.only_looks = any(config.getoption(name, default=False) for name in _LOOKS)
         self.distributed = bool(config.getoption("dist", "no") != "no" or config.getoption("tx", None))
         self.workers_listed = 0
+        self.chosen: list[tuple[Path, Stage]] = []
+        self.collected: set[Path] = set()
+        """Files with items, deselected ones included."""
         self.document: dict[str, Any] | None = None
         self.notes: list[str] = []
         """What happened while handing on the results, for the terminal."""
@@ -54,13 +64,16 @@ class Controller:
 
     def expect_plans(self) -> list[tuple[Path, Stage]]:
         """Note every check of the stages that this run is about; return the stages."""
-        chosen = []
+        chosen, names = [], {}
         for path in self.plans:
             try:
                 loaded = self.world.plan(path)
             except PlanError as exc:
                 self._expect_broken(path, exc)
                 continue
+            if (other := names.setdefault(loaded.plan.rollout, path)) is not path:
+                # Their checks would be one and the same in every report: the second would pass unjudged.
+                raise pytest.UsageError(f"two plans are called {loaded.plan.rollout!r}: {other}, {path}; rename one")
             chosen += [(path, stage) for stage in loaded.plan.stages if self._expect_stage(loaded, stage)]
         return chosen
 
@@ -80,11 +93,15 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """Enter the environment, before xdist starts its workers."""
-        if self.config.getoption("collectonly"):
+        if self.only_looks:
             return
-        chosen = self.expect_plans()
+        self.chosen = chosen = self.expect_plans()
+        self._write_pending()  # also if the environment cannot be entered: an older GO must not stand for this run
         for path, stage in chosen:
             self._enter(path, stage, last=chosen[-1][1])
+        self._write_pending()
+
+    def _write_pending(self) -> None:
         if self.ledger:
             self._write(pending_document(self._draw_up(interrupted=True)))
 
@@ -105,15 +122,25 @@ class Controller:
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Note Python tests of a stage; under xdist the workers do this."""
-        for check in members(item, self.plans, self.expression):
-            self.ledger.expect(check)
+        self.collected.add(item.path)
+        self._expect_members([item])
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Note that some checks will not run."""
+        self._expect_members(items)
         said = "deselected, so it proves nothing; run the whole stage"
         for item in items:
             key = self.ledger.by_nodeid(item.nodeid)
             self.ledger.note_missing([key] if key else [], Reason.DESELECTED, said)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note tests that a conftest gave the marker of a stage."""
+        self._expect_members(session.items)
+
+    def _expect_members(self, items: Iterable[pytest.Item]) -> None:
+        for item in items:
+            for check in members(item, self.plans, self.expression):
+                self.ledger.expect(check)
 
     # What became of it
 
@@ -129,7 +156,9 @@ class Controller:
             return
         keys = check_keys(report) or [key for key in [self.ledger.by_nodeid(report.nodeid)] if key]
         for key in keys:
-            if report.when == "teardown":
+            if isinstance(report, pytest.SubtestReport):
+                self.ledger.record_part(key, result)
+            elif report.when == "teardown":
                 self.ledger.revoke(key, result)
             else:
                 self.ledger.record(key, result)
@@ -150,10 +179,11 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write and push the verdict; take a zero exit status away unless every stage is GO."""
-        if self.config.getoption("collectonly") or not self.ledger:
+        if self.only_looks or not self.ledger:
             return
         if self.distributed and not self.workers_listed:
             self.ledger.faults.append("no worker finished and said which tests belong to the stage")
+        self._look_for_what_was_left_out()
         self.document = self._draw_up(interrupted=exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED))
         self._write(self.document)
         if self.settings.push:
@@ -161,6 +191,13 @@ class Controller:
         if session.exitstatus == pytest.ExitCode.OK and self.document["decision"] != Decision.GO.value:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._tell()
+
+    def _look_for_what_was_left_out(self) -> None:
+        for path, stage in self.chosen:
+            for file in left_out(self.config, path, stage.marker, self.collected):
+                name = plan_nodeid(file, self.config.rootpath)
+                said = f"{name} speaks of {stage.marker} and was not collected as a whole; run the folder of the plan"
+                self.ledger.faults.append(said)
 
     def _write(self, document: dict[str, Any]) -> None:
         try:
@@ -229,6 +266,7 @@ class Distribution:
         self.controller.workers_listed += 1
         for check in listed:
             self.controller.ledger.expect(Check(**check))
+        self.controller.collected |= {Path(path) for path in node.workeroutput["rollout_files"]}
 
 
 class Worker:
@@ -237,15 +275,28 @@ class Worker:
     def __init__(self, config: pytest.Config, plans: list[Path]) -> None:
         self.config = config
         self.plans = plans
-        self.checks: list[dict[str, str]] = []
+        self.checks: dict[str, dict[str, str]] = {}
+        self.files: set[str] = set()
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Note a test of a stage."""
-        for check in members(item, self.plans, self.config.getoption("markexpr") or ""):
-            fields = ("rollout", "stage", "id", "kind", "nodeid")
-            self.checks.append({name: getattr(check, name) for name in fields})
+        self.files.add(str(item.path))
+        self._note([item])
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Note tests of a stage that will not run."""
+        self._note(items)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note tests that a conftest gave the marker of a stage."""
+        self._note(session.items)
+
+    def _note(self, items: Iterable[pytest.Item]) -> None:
+        for item in items:
+            for check in members(item, self.plans, self.config.getoption("markexpr") or ""):
+                self.checks[check.key] = dataclasses.asdict(check)
 
     def pytest_sessionfinish(self) -> None:
         """Hand the list over; only a worker that ends well gets here."""
         output: dict[str, Any] = self.config.workeroutput  # type: ignore[attr-defined]
-        output["rollout_checks"] = self.checks
+        output |= {"rollout_checks": list(self.checks.values()), "rollout_files": sorted(self.files)}

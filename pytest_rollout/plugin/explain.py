@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
 from pytest_rollout.units import format_duration, format_value
@@ -18,7 +19,8 @@ def explain(name: str, result: CheckResult) -> str:
     if result.window:
         start, end = result.window
         lines.append(f"  window {_clock(start)} to {_clock(end)} ({format_duration(max(end - start, 0))})")
-    lines += [f"  see {path}" for path in result.attachments]
+    if result.attachments:
+        lines.append(f"  see {os.path.commonpath(result.attachments)}")
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from pytest_rollout.verdict import CheckResult, Decision, Reason, Verdict, decide, inconclusive, overall
 
 SCHEMA = "rollout-verdict/1"
+_WORSE = (Verdict.PASSED, Verdict.INCONCLUSIVE, Verdict.ERROR, Verdict.BREACHED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Ledger:
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
         self._results: dict[str, CheckResult] = {}
+        self._parts: dict[str, CheckResult] = {}
         self._stages: dict[tuple[str, str], StageInfo] = {}
         self.faults: list[str] = []
         """What keeps the whole run from GO beside any check: a broken plan, a list of tests that never came."""
@@ -70,6 +72,10 @@ class Ledger:
         """Note what became of a check; the last report wins."""
         self._results[key] = result
 
+    def record_part(self, key: str, result: CheckResult) -> None:
+        """Note what became of a part of a check, such as a subtest: a check is never better than its worst part."""
+        self._parts[key] = max(self._parts.get(key, result), result, key=_badness)
+
     def revoke(self, key: str, result: CheckResult) -> None:
         """Note a late fault, such as a failing teardown: it takes a pass away and nothing else."""
         if key not in self._results or self._results[key].verdict is Verdict.PASSED:
@@ -88,7 +94,9 @@ class Ledger:
     def result(self, key: str) -> CheckResult:
         """Return what became of a check; never reported is inconclusive."""
         said = "never reported: the run was stopped, a worker was lost or the item was not collected; run it again"
-        return self._results.get(key, inconclusive(Reason.NOT_REPORTED, said))
+        result = self._results.get(key, inconclusive(Reason.NOT_REPORTED, said))
+        part = self._parts.get(key)
+        return max(part, result, key=_badness) if part and part.verdict is not Verdict.PASSED else result
 
     def document(self, *, version: str, finished_at: float, interrupted: bool) -> dict[str, Any]:
         """Return the verdict document: builtins only."""
@@ -130,6 +138,10 @@ def pending_document(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what stands in the verdict file while a run goes on, so that no older GO can be taken for its own."""
     why = "the run has not finished; if it is no longer running, it was killed: run it again"
     return {**document, "decision": Decision.HOLD.value, "complete": False, "faults": [why]}
+
+
+def _badness(result: CheckResult) -> int:
+    return _WORSE.index(result.verdict)
 
 
 def _entry(check: Check, result: CheckResult) -> dict[str, Any]:

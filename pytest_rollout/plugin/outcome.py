@@ -13,7 +13,7 @@ from pytest_rollout.plugin.items import CHECK_PROPERTY, RESULT_PROPERTY, GateIte
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken, inconclusive
 
 FAULT_PROPERTY = "rollout.fault"
-"""On the report of a failed phase: what kind of failure it was."""
+"""On the report of a phase that raised: what kind of failure it was."""
 _DECIDED_PHASES = ("setup", "call", "teardown")
 
 
@@ -25,13 +25,13 @@ class ItemHooks:
         gates = {item.nodeid: item for item in reversed(items) if isinstance(item, GateItem)}
         items[:] = [item for item in items if gates.get(item.nodeid, item) is item]
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_makereport(
         self, call: pytest.CallInfo[Any]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note on a failed phase's report whether the system or the instrument failed."""
+        """Note on a failed phase's report whether the system or the instrument failed, whatever others make of it."""
         report = yield
-        if call.excinfo is not None and report.failed:
+        if call.excinfo is not None and not isinstance(call.excinfo.value, pytest.skip.Exception):
             report.user_properties.append((FAULT_PROPERTY, classify(call.excinfo.value)))
         return report
 
@@ -57,16 +57,16 @@ def result_of(report: pytest.TestReport) -> CheckResult | None:
     A setup or teardown that went well decides nothing, nor does a rerun. ``???`` is how xdist reports an item
     whose worker crashed.
     """
-    if isinstance(report, pytest.SubtestReport) or report.outcome == "rerun":  # type: ignore[comparison-overlap]
+    if report.outcome == "rerun":  # type: ignore[comparison-overlap]
         return None
     if report.when not in _DECIDED_PHASES:
         return broken(Reason.CRASHED, "the worker crashed while this check ran; run it again")
     if hasattr(report, "wasxfail"):
         return inconclusive(Reason.XFAILED, "marked xfail, so neither outcome proves anything; remove the mark")
+    if report.outcome == "failed" or _last(report, FAULT_PROPERTY):
+        return _failure(report)
     if report.outcome == "skipped":
         return inconclusive(Reason.SKIPPED, f"skipped: {_skip_reason(report)}; a skipped check proves nothing")
-    if report.outcome == "failed":
-        return _failure(report)
     return _success(report) if report.when == "call" else None
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import itertools
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,24 +23,40 @@ def find_plans(config: pytest.Config, places: Iterable[Path]) -> list[Path]:
     """Return the plans that a run with these arguments collects."""
     found: dict[Path, None] = {}
     for argument in config.args or [str(config.rootpath)]:
-        path = (config.invocation_params.dir / argument.split("::")[0]).resolve()
+        path = _plain(config.invocation_params.dir / argument.split("::")[0])
         if path == config.rootpath or path in config.rootpath.parents:
-            found |= dict.fromkeys(plan for place in places for plan in walk(place.resolve()))
+            found |= dict.fromkeys(plan for place in places for plan in walk(_plain(place)))
         else:
             found |= dict.fromkeys(walk(path))
     return list(found)
 
 
-def walk(place: Path) -> Iterator[Path]:
+def _plain(path: Path) -> Path:
+    # As pytest does it, without resolving links: the paths have to be those of the collected files.
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def walk(place: Path, patterns: Sequence[str] = (f"*{SUFFIX}",)) -> Iterator[Path]:
     """Yield the plans at or below a path, in order of name; hidden folders and environments are passed over."""
-    if place.is_file() and place.name.endswith(SUFFIX):
+    if place.is_file() and _matches(place.name, patterns):
         yield place
     for folder, names, files in os.walk(place):
         if "pyvenv.cfg" in files:
             names.clear()
             continue
         names[:] = sorted(name for name in names if not name.startswith(".") and name != "node_modules")
-        yield from (Path(folder, name) for name in sorted(files) if name.endswith(SUFFIX))
+        yield from (Path(folder, name) for name in sorted(files) if _matches(name, patterns))
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def covers(config: pytest.Config, path: Path) -> bool:
+    """Whether an argument names a file as a whole, or a folder above it."""
+    base = config.invocation_params.dir
+    wholes = {_plain(base / argument) for argument in config.args if "::" not in argument}
+    return not wholes.isdisjoint((path, *path.parents))
 
 
 def stage_numbers(plan: Path) -> list[int]:

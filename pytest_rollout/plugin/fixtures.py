@@ -63,7 +63,8 @@ class Gates:
         from pytest_rollout.plugin.progress import progress_line
 
         config = self._item.config
-        world, path = config.stash[world_key], self._plan()
+        path = self._plan()
+        world = config.stash[world_key]
         gate = _gate(self._item.name, keys)
         scene = world.scene(path, self._stage(path))
         result = world.judged(scene, [gate], progress_line(config))[gate.id]
@@ -77,7 +78,10 @@ class Gates:
         config = self._item.config
         plan = nearest_plan(self._item.path, config.stash[plans_key])
         if plan is None:
-            raise GateError("rollout_gate needs a plan: put a *.rollout.yaml in the folder of the test or above it")
+            raise GateError(
+                "rollout_gate needs a plan: put a *.rollout.yaml in the folder of the test or above it, "
+                "and give that folder to pytest"
+            )
         return plan
 
     def _stage(self, path: Path) -> Stage:

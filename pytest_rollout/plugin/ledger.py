@@ -74,7 +74,7 @@ class Ledger:
 
     def record_part(self, key: str, result: CheckResult) -> None:
         """Note what became of a part of a check, such as a subtest: a check is never better than its worst part."""
-        self._parts[key] = max(self._parts.get(key, result), result, key=_badness)
+        self._parts[key] = max(self._parts.get(key, result), result, key=badness)
 
     def revoke(self, key: str, result: CheckResult) -> None:
         """Note a late fault, such as a failing teardown: it takes a pass away and nothing else."""
@@ -96,7 +96,7 @@ class Ledger:
         said = "never reported: the run was stopped, a worker was lost or the item was not collected; run it again"
         result = self._results.get(key, inconclusive(Reason.NOT_REPORTED, said))
         part = self._parts.get(key)
-        return max(part, result, key=_badness) if part and part.verdict is not Verdict.PASSED else result
+        return max(part, result, key=badness) if part and part.verdict is not Verdict.PASSED else result
 
     def document(self, *, version: str, finished_at: float, interrupted: bool) -> dict[str, Any]:
         """Return the verdict document: builtins only."""
@@ -140,7 +140,8 @@ def pending_document(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, "decision": Decision.HOLD.value, "complete": False, "faults": [why]}
 
 
-def _badness(result: CheckResult) -> int:
+def badness(result: CheckResult) -> int:
+    """Return how far a result is from a pass, to find the worst of several."""
     return _WORSE.index(result.verdict)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_rollout.errors import GateInconclusive
 from pytest_rollout.plugin.items import CHECK_PROPERTY, RESULT_PROPERTY, GateItem
+from pytest_rollout.plugin.ledger import badness
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken, inconclusive
 
 FAULT_PROPERTY = "rollout.fault"
@@ -71,16 +72,18 @@ def result_of(report: pytest.TestReport) -> CheckResult | None:
 
 
 def _success(report: pytest.TestReport) -> CheckResult:
-    own = _own_result(report)
-    if own is not None:
-        return own
-    return CheckResult(verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message="the test passed")
+    # The worst, not the last: a breach may have been caught by the test, or undone by a rerun.
+    return max(
+        _own_results(report),
+        key=badness,
+        default=CheckResult(verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message="the test passed"),
+    )
 
 
 def _failure(report: pytest.TestReport) -> CheckResult:
-    own = _own_result(report)
-    if report.when == "call" and own is not None and own.verdict is not Verdict.PASSED:
-        return own
+    own = _own_results(report)
+    if report.when == "call" and own and own[-1].verdict is not Verdict.PASSED:
+        return own[-1]
     said = first_line(report)
     kind = _last(report, FAULT_PROPERTY)
     if kind == "failed":
@@ -90,10 +93,12 @@ def _failure(report: pytest.TestReport) -> CheckResult:
     return broken(Reason.TEST_ERROR, f"{report.when} failed: {said}")
 
 
-def _own_result(report: pytest.TestReport) -> CheckResult | None:
-    text = _last(report, RESULT_PROPERTY)
-    if text is None:
-        return None
+def _own_results(report: pytest.TestReport) -> list[CheckResult]:
+    """Return the results of the gates that the item asked, in order."""
+    return [_read(str(text)) for name, text in report.user_properties if name == RESULT_PROPERTY]
+
+
+def _read(text: str) -> CheckResult:
     try:
         return CheckResult.from_dict(json.loads(text))
     except (ValueError, TypeError, KeyError) as exc:

@@ -11,11 +11,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote
-
-FLIPPED = "2025-01-01T00:00:00+00:00"
 
 
 class FakeWorld:
@@ -30,6 +29,8 @@ class FakeWorld:
         self.statuses: dict[str, int] = {}
         """HTTP status by PromQL expression, or of ``targets``, ``flags`` and ``push``."""
         self.flags: dict[str, Any] = {"READS": True}
+        self.flipped_at: str | None = "2025-01-01T00:00:00+00:00"
+        """When every flag was changed; ``"now"`` is the moment of asking first."""
         self.push_delay = 0.0
         self.requests: list[str] = []
         self.pushes: list[tuple[str, str]] = []
@@ -77,7 +78,9 @@ class FakeWorld:
         self.requests.append(f"flag {name}")
         if name not in self.flags:
             return 404, {"key": name, "errorCode": "FLAG_NOT_FOUND"}
-        metadata = {"changedAt": FLIPPED}
+        if self.flipped_at == "now":
+            self.flipped_at = datetime.now(UTC).isoformat()
+        metadata = {"changedAt": self.flipped_at} if self.flipped_at else {}
         said = {"key": name, "value": self.flags[name], "reason": "STATIC", "metadata": metadata}
         return self.statuses.get("flags", 200), said
 

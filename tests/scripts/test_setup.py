@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-REAL_TOOLS = ("bash", "cat", "chmod", "cksum", "cp", "dirname", "env", "grep", "mkdir", "rm", "sh", "sleep")
+REAL_TOOLS = ("bash", "cat", "chmod", "cksum", "cp", "dirname", "env", "grep", "ls", "mkdir", "rm", "sh", "sleep")
 EVERYTHING = ("prometheus", "prometheus-pushgateway", "prometheus-alertmanager", "chromium-headless-shell")
 DEBIAN = "ID=debian\n"
 UBUNTU = "ID=ubuntu\nID_LIKE=debian\n"
@@ -37,7 +37,7 @@ fi
 [ -z "$APT_FAILS" ] || exit 100
 for package; do
   case $package in
-    prometheus* | chromium* | python*) printf '#!/bin/sh\n' >"$BIN/$package"; chmod +x "$BIN/$package" ;;
+    prometheus* | chromium* | python* | libatomic*) printf '#!/bin/sh\n' >"$BIN/$package"; chmod +x "$BIN/$package" ;;
   esac
 done
 """
@@ -295,6 +295,25 @@ def test_a_python_without_ensurepip_gets_its_package(machine: Machine) -> None:
 
 
 # --- who may install ----------------------------------------------------------------------------------------
+
+
+def test_a_minimal_debian_gets_the_library_of_the_browser_driver(machine: Machine) -> None:
+    machine.has(*EVERYTHING)
+    library = machine.bin / "libatomic1"
+    node = machine.checkout / ".venv/lib/python3.12/site-packages/playwright/driver/node"
+    machine.program(node, f'[ -e "{library}" ] || {{ echo "node: cannot open libatomic.so.1" >&2; exit 127; }}')
+    done = machine.setup()
+    assert done.returncode == 0, done.stderr
+    assert f"{APT} libatomic1" in machine.log
+
+
+def test_a_browser_driver_that_cannot_start_is_an_error(machine: Machine) -> None:
+    machine.has(*EVERYTHING)
+    node = machine.checkout / ".venv/lib/python3.12/site-packages/playwright/driver/node"
+    machine.program(node, 'echo "node: cannot open libodd.so.1" >&2; exit 127')
+    done = machine.setup()
+    assert done.returncode == 1
+    assert "setup: the browser driver does not start: node: cannot open libodd.so.1\n" in done.stderr
 
 
 def test_neither_root_nor_sudo_says_what_to_type(machine: Machine) -> None:

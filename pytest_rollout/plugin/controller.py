@@ -18,8 +18,8 @@ from pytest_rollout.plugin.browser import find_browser
 from pytest_rollout.plugin.items import plan_nodeid, stage_checks
 from pytest_rollout.plugin.ledger import Ledger, StageInfo, pending_document
 from pytest_rollout.plugin.members import left_out, members
-from pytest_rollout.plugin.outcome import check_keys, result_of
-from pytest_rollout.plugin.selection import selects
+from pytest_rollout.plugin.outcome import check_keys, is_rerun, result_of
+from pytest_rollout.plugin.selection import names_stage, selects
 from pytest_rollout.plugin.settings import Settings
 from pytest_rollout.plugin.world import World
 from pytest_rollout.publish.verdict_file import write_verdict
@@ -64,7 +64,8 @@ class Controller:
 
     def expect_plans(self) -> list[tuple[Path, Stage]]:
         """Note every check of the stages that this run is about; return the stages."""
-        chosen, names = [], {}
+        chosen: list[tuple[Path, Stage]] = []
+        names: dict[str, Path] = {}
         for path in self.plans:
             try:
                 loaded = self.world.plan(path)
@@ -78,7 +79,7 @@ class Controller:
         return chosen
 
     def _expect_stage(self, loaded: LoadedPlan, stage: Stage) -> bool:
-        if not selects(self.expression, stage.marker):
+        if not (selects(self.expression, stage.marker) and names_stage(self.config, loaded.path, stage.marker)):
             return False
         for check in stage_checks(loaded, stage, plan_nodeid(loaded.path, self.config.rootpath)):
             self.ledger.expect(check)
@@ -150,7 +151,10 @@ class Controller:
             self.ledger.faults.append(f"{report.nodeid} could not be collected")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note what a report decides."""
+        """Note what a report decides; of several runs of an item the last one counts, and the rest is told."""
+        if is_rerun(report):
+            for key in check_keys(report):
+                self.ledger.note_rerun(key)
         result = result_of(report)
         if result is None:
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_rollout.verdict import CheckResult, Decision, Reason, Verdict, decide, inconclusive, overall
@@ -52,6 +52,7 @@ class Ledger:
         self._results: dict[str, CheckResult] = {}
         self._parts: dict[str, CheckResult] = {}
         self._stages: dict[tuple[str, str], StageInfo] = {}
+        self._reruns: dict[str, int] = {}
         self.faults: list[str] = []
         """What keeps the whole run from GO beside any check: a broken plan, a list of tests that never came."""
 
@@ -81,6 +82,10 @@ class Ledger:
         if key not in self._results or self._results[key].verdict is Verdict.PASSED:
             self._results[key] = result
 
+    def note_rerun(self, key: str) -> None:
+        """Note that a check was run again; its last run decides, but the report says so."""
+        self._reruns[key] = self._reruns.get(key, 0) + 1
+
     def note_missing(self, keys: Iterable[str], reason: Reason, message: str) -> None:
         """Note why some checks will never report."""
         for key in keys:
@@ -96,7 +101,10 @@ class Ledger:
         said = "never reported: the run was stopped, a worker was lost or the item was not collected; run it again"
         result = self._results.get(key, inconclusive(Reason.NOT_REPORTED, said))
         part = self._parts.get(key)
-        return max(part, result, key=badness) if part and part.verdict is not Verdict.PASSED else result
+        if part and part.verdict is not Verdict.PASSED:
+            result = max(part, result, key=badness)
+        reruns = self._reruns.get(key, 0)
+        return replace(result, message=f"{result.message} (run {reruns + 1} times)") if reruns else result
 
     def document(self, *, version: str, finished_at: float, interrupted: bool) -> dict[str, Any]:
         """Return the verdict document: builtins only."""
@@ -134,9 +142,11 @@ class Ledger:
         }
 
 
-def pending_document(document: Mapping[str, Any]) -> dict[str, Any]:
+UNFINISHED = "the run has not finished; if it is no longer running, it was killed: run it again"
+
+
+def pending_document(document: Mapping[str, Any], why: str = UNFINISHED) -> dict[str, Any]:
     """Return what stands in the verdict file while a run goes on, so that no older GO can be taken for its own."""
-    why = "the run has not finished; if it is no longer running, it was killed: run it again"
     return {**document, "decision": Decision.HOLD.value, "complete": False, "faults": [why]}
 
 

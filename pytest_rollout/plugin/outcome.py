@@ -52,13 +52,18 @@ def check_keys(report: pytest.TestReport) -> list[str]:
     return [str(value) for name, value in report.user_properties if name == CHECK_PROPERTY]
 
 
+def is_rerun(report: pytest.TestReport) -> bool:
+    """Whether pytest-rerunfailures will run this item again."""
+    return str(report.outcome) == "rerun"
+
+
 def result_of(report: pytest.TestReport) -> CheckResult | None:
     """Return what a report decides about its check, or None if it decides nothing.
 
     A setup or teardown that went well decides nothing, nor does a rerun. ``???`` is how xdist reports an item
     whose worker crashed.
     """
-    if report.outcome == "rerun":  # type: ignore[comparison-overlap]
+    if is_rerun(report):
         return None
     if report.when not in _DECIDED_PHASES:
         return broken(Reason.CRASHED, "the worker crashed while this check ran; run it again")

@@ -59,6 +59,14 @@ def covers(config: pytest.Config, path: Path) -> bool:
     return not wholes.isdisjoint((path, *path.parents))
 
 
+def names_stage(config: pytest.Config, plan: Path, stage: str) -> bool:
+    """Whether the arguments leave a stage of a plan in: a node id is about its own stage, a path about all."""
+    base = config.invocation_params.dir
+    pairs = [argument.split("::") for argument in config.args]
+    named = {parts[1] for parts in pairs if len(parts) > 1 and _plain(base / parts[0]) == plan}
+    return covers(config, plan) or not named or stage in named
+
+
 def stage_numbers(plan: Path) -> list[int]:
     """Return the numbers of a plan's stages by a look at its text, before YAML is worth importing."""
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_rollout import __version__
 from pytest_rollout.plugin.selection import find_plans, marker_lines, unknown_stages
 from pytest_rollout.plugin.settings import Settings
 from pytest_rollout.plugin.stash import plans_key, world_key
@@ -19,6 +21,26 @@ if TYPE_CHECKING:
 
 def set_up(config: pytest.Config, markers: Iterable[str]) -> None:
     """Register markers and the plugin objects that this process needs. Raises pytest.UsageError."""
+    try:
+        _set_up(config, markers)
+    except pytest.UsageError as exc:
+        _withdraw_verdict(config, exc)
+        raise
+
+
+def _withdraw_verdict(config: pytest.Config, why: Exception) -> None:
+    """Let no older verdict stand for a run that could not start."""
+    from pytest_rollout.plugin.ledger import Ledger, pending_document
+    from pytest_rollout.publish.verdict_file import write_verdict
+
+    folder = config.getoption("rollout_reports") or config.getini("rollout_reports")
+    path = config.rootpath / folder / "verdict.json"
+    if path.exists() and not hasattr(config, "workerinput"):
+        empty = Ledger().document(version=__version__, finished_at=time.time(), interrupted=True)
+        write_verdict(path, pending_document(empty, f"the run did not start: {why}"))
+
+
+def _set_up(config: pytest.Config, markers: Iterable[str]) -> None:
     for line in markers:
         config.addinivalue_line("markers", line)
     settings = Settings.of(config)

@@ -167,7 +167,7 @@ def test_shortly_after_the_flip_a_zero_proves_nothing_and_a_one_everything() -> 
     [
         (unscraped(QUIET, 600, 900), Reason.COVERAGE),
         (unscraped(QUIET, 1500, 1801), Reason.COVERAGE),
-        (unscraped(QUIET, -99, 300), Reason.WINDOW_NOT_ELAPSED),
+        (unscraped(steady(0), -99, 300), Reason.WINDOW_NOT_ELAPSED),
         (unscraped(QUIET, 0, 1801), Reason.COVERAGE),
         (replace(QUIET, samples=QUIET.samples[::2]), Reason.COVERAGE),
     ],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,16 +87,26 @@ class Bench:
         """Run pytest in a process of its own."""
         return self.pytester.runpytest_subprocess(*self.arguments(*arguments), timeout=DEADLINE)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start pytest in a process and a session of its own, to be interrupted or killed."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "pytest", *self.arguments(*arguments)],
-            cwd=self.path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Start pytest in a process of its own, its output in the file ``output``; it is killed in the end."""
+        with (self.path / "output").open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", *self.arguments(*arguments)],
+                cwd=self.path,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                yield process
+            finally:
+                process.kill()
+                process.wait()
+
+    def output(self) -> str:
+        """Return what the running process has written so far."""
+        return (self.path / "output").read_text(encoding="utf-8")
 
     @property
     def verdict_path(self) -> Path:
@@ -119,7 +129,7 @@ class Bench:
         return {check["id"]: f"{check['verdict']} {check['reason']}" for check in entries}
 
 
-def until(holds: Any, what: str, seconds: float = 20) -> None:
+def until(holds: Callable[[], object], what: str, seconds: float = 20) -> None:
     """Wait for a condition; AssertionError after so many seconds."""
     deadline = time.monotonic() + seconds
     while not holds():
@@ -143,18 +153,3 @@ def bench(pytester: pytest.Pytester, world: FakeWorld, monkeypatch: pytest.Monke
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # or every inner run compiles every plugin anew
     pytester.makepyprojecttoml('[tool.pytest]\nrollout_plans = ["."]\n')
     return Bench(pytester, world)
-
-
-@pytest.fixture
-def started() -> Iterator[list[subprocess.Popen[str]]]:
-    """Return a list for processes; what is in it is killed afterwards, with its session."""
-    processes: list[subprocess.Popen[str]] = []
-    yield processes
-    for process in processes:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        process.wait()
-        if process.stdout:
-            process.stdout.close()

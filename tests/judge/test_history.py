@@ -1,0 +1,271 @@
+"""Runs of canaries and readings of flags: what a record proves."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_rollout.judge.history import (
+    CanaryRun,
+    FlagReading,
+    Passes,
+    due_at,
+    judge_canary,
+    judge_flags,
+    streak,
+)
+from pytest_rollout.verdict import CheckResult, Reason, Verdict
+
+NOW = 1000.0
+ONCE, TWICE, FIVE = Passes(1, 0.0), Passes(2, 30.0), Passes(5, 120.0)
+PASSED, BREACHED, INCONCLUSIVE, ERROR = Verdict
+
+
+def run(at: float, outcome: str = "ok") -> CanaryRun:
+    return CanaryRun(
+        run_id=f"r{at:g}",
+        canary="c",
+        started_at=at,
+        ended_at=at + 1,
+        outcome=outcome,
+        message=f"{outcome} at {at:g}",
+        attachments=(f"{at:g}.png",),
+    )
+
+
+def runs(*times: float, **others: str) -> list[CanaryRun]:
+    """Return passes at these times, and other outcomes at ``t5=...``."""
+    return [*map(run, times), *(run(float(name[1:]), outcome) for name, outcome in others.items())]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "since", "expected"),
+    [
+        ([], 0.0, []),
+        (runs(10, 20, 30), 0.0, [10, 20, 30]),
+        (runs(30, 10, 20), 0.0, [10, 20, 30]),
+        (runs(10, 20, 30), 15.0, [20, 30]),
+        (runs(10, 20, 30), 20.0, [20, 30]),
+        (runs(10, 30, 40, t20="failed"), 0.0, [30, 40]),
+        (runs(10, 30, 40, t20="error"), 0.0, [30, 40]),
+        (runs(10, 20, t30="failed"), 0.0, []),
+        (runs(10, 20, t30="error"), 0.0, []),
+        (runs(10, 30, t20="unheard of"), 0.0, [30]),
+    ],
+)
+def test_only_passes_in_a_row_count(recorded: list[CanaryRun], since: float, expected: list[float]) -> None:
+    assert [one.started_at for one in streak(recorded, since)] == expected
+
+
+# recorded, passes, since -> verdict, reason, message, ready_in
+CANARIES: dict[str, tuple[list[CanaryRun], Passes, float, tuple[Verdict, Reason, str, float | None]]] = {
+    "once": (runs(900), ONCE, 0, (PASSED, Reason.WITHIN_LIMIT, "passed 1 of 1 times in a row", None)),
+    "twice, apart": (
+        runs(900, 930),
+        TWICE,
+        0,
+        (PASSED, Reason.WITHIN_LIMIT, "passed 2 of 2 times in a row, 30 s apart", None),
+    ),
+    "more often than needed": (
+        runs(890, 900, 930),
+        TWICE,
+        0,
+        (PASSED, Reason.WITHIN_LIMIT, "passed 3 of 2 times in a row, 40 s apart", None),
+    ),
+    "never": (
+        [],
+        ONCE,
+        0,
+        (
+            INCONCLUSIVE,
+            Reason.TOO_FEW_PASSES,
+            "passed 0 times in a row, 1 passes are needed; next run in 0 ms",
+            0.0,
+        ),
+    ),
+    "only before the flip": (
+        runs(900, 930),
+        TWICE,
+        940,
+        (
+            INCONCLUSIVE,
+            Reason.TOO_FEW_PASSES,
+            "passed 0 times in a row, 2 passes at least 30 s apart are needed; next run in 0 ms",
+            0.0,
+        ),
+    ),
+    "once of twice": (
+        runs(990),
+        TWICE,
+        0,
+        (
+            INCONCLUSIVE,
+            Reason.TOO_FEW_PASSES,
+            "passed 1 times in a row, 2 passes at least 30 s apart are needed; next run in 20 s",
+            20.0,
+        ),
+    ),
+    "twice, but too close": (
+        runs(980, 990),
+        TWICE,
+        0,
+        (
+            INCONCLUSIVE,
+            Reason.TOO_FEW_PASSES,
+            "passed 2 times in a row, 2 passes at least 30 s apart are needed; next run in 20 s",
+            20.0,
+        ),
+    ),
+    "the next one is overdue": (
+        runs(900),
+        TWICE,
+        0,
+        (
+            INCONCLUSIVE,
+            Reason.TOO_FEW_PASSES,
+            "passed 1 times in a row, 2 passes at least 30 s apart are needed; next run in 0 ms",
+            0.0,
+        ),
+    ),
+    "failed last": (runs(900, 930, t950="failed"), TWICE, 0, (BREACHED, Reason.CANARY_FAILED, "failed at 950", None)),
+    "failed, then enough passes": (
+        runs(900, 930, t850="failed"),
+        TWICE,
+        0,
+        (PASSED, Reason.WITHIN_LIMIT, "passed 2 of 2 times in a row, 30 s apart", None),
+    ),
+    "failed in between": (
+        runs(900, 990, t950="failed"),
+        TWICE,
+        0,
+        (
+            INCONCLUSIVE,
+            Reason.TOO_FEW_PASSES,
+            "passed 1 times in a row, 2 passes at least 30 s apart are needed; next run in 20 s",
+            20.0,
+        ),
+    ),
+    "failed before the flip": (
+        runs(970, t900="failed"),
+        ONCE,
+        950,
+        (PASSED, Reason.WITHIN_LIMIT, "passed 1 of 1 times in a row", None),
+    ),
+    "broken last": (runs(900, t950="error"), ONCE, 0, (ERROR, Reason.CANARY_ERROR, "error at 950", None)),
+    "of an outcome that is not known": (runs(t950="fine"), ONCE, 0, (ERROR, Reason.CANARY_ERROR, "fine at 950", None)),
+}
+
+
+@pytest.mark.parametrize(("recorded", "passes", "since", "expected"), CANARIES.values(), ids=CANARIES)
+def test_a_canary_is_judged_by_its_runs(
+    recorded: list[CanaryRun], passes: Passes, since: float, expected: tuple[Verdict, Reason, str, float | None]
+) -> None:
+    for order in (recorded, recorded[::-1]):
+        result = judge_canary(order, passes, since, NOW)
+        assert (result.verdict, result.reason, result.message, result.ready_in) == expected
+
+
+def test_a_canary_shows_its_runs_since_the_flip_and_the_pictures_of_the_last() -> None:
+    result = judge_canary(runs(900, 930, t850="failed"), TWICE, 860, NOW)
+    assert (result.value, result.limit, result.unit, result.samples) == (2.0, 2.0, "passes", 2)
+    assert (result.window, result.attachments) == ((860, NOW), ("930.png",))
+    assert result.derivation == {
+        "rule": "passes in a row",
+        "runs": [
+            {"run": "r900", "started_at": 900, "outcome": "ok", "message": "ok at 900"},
+            {"run": "r930", "started_at": 930, "outcome": "ok", "message": "ok at 930"},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("good", "passes", "due"),
+    [
+        ([], TWICE, NOW),
+        ([990], TWICE, 1020),
+        ([900], TWICE, 930),
+        ([980, 990], TWICE, 1020),
+        ([900], FIVE, NOW),
+        ([990], FIVE, 1020),
+        ([900, 990], FIVE, 1020),
+        ([900, 930, 960], FIVE, NOW),
+        ([930, 960, 990], FIVE, 1020),
+        ([870, 880, 890, 980], FIVE, 1010),
+        ([950, 960, 970, 980], FIVE, 1070),
+    ],
+)
+def test_runs_are_spread_evenly_and_the_last_completes_the_spread(
+    good: list[float], passes: Passes, due: float
+) -> None:
+    assert due_at([run(at) for at in good], passes, NOW) == due
+
+
+# --- flags ---------------------------------------------------------------------------------------------------
+
+WANTED = {"READS": True, "PORTAL": False}
+
+
+def reading(flag: str, *, value: bool | None = True, changed_at: float | None = 500.0, fault: str = "") -> FlagReading:
+    return FlagReading(flag=flag, cohort="admin", value=value, reason="STATIC", changed_at=changed_at, fault=fault)
+
+
+READS, PORTAL = reading("READS"), reading("PORTAL", value=False)
+BLIND = reading("READS", value=None, fault="HTTP 503")
+BLIND_DEFAULT = reading("PORTAL", value=False, fault="HTTP 503")
+UNDATED = reading("READS", changed_at=None)
+WRONG = reading("PORTAL", value=True)
+UNKNOWN_FLIP = (
+    "the flag service does not say when READS was changed, so no window can begin there; "
+    "give the time of the flip with --rollout-flipped-at"
+)
+FLAGS: dict[str, tuple[list[FlagReading], tuple[Verdict, Reason, str]]] = {
+    "as wanted": (
+        [READS, PORTAL],
+        (PASSED, Reason.WITHIN_LIMIT, "READS is True for 'admin', PORTAL is False for 'admin'"),
+    ),
+    "one is wrong": (
+        [READS, WRONG],
+        (BREACHED, Reason.FLAG_MISMATCH, "PORTAL is True for 'admin', expected False"),
+    ),
+    "one is wrong, another blind": (
+        [BLIND, WRONG],
+        (BREACHED, Reason.FLAG_MISMATCH, "PORTAL is True for 'admin', expected False"),
+    ),
+    "one is blind": (
+        [BLIND, PORTAL],
+        (ERROR, Reason.FLAG_NOT_EVALUATED, "READS was not evaluated: HTTP 503"),
+    ),
+    "blind with the wanted value": (
+        [READS, BLIND_DEFAULT],
+        (ERROR, Reason.FLAG_NOT_EVALUATED, "PORTAL was not evaluated: HTTP 503"),
+    ),
+    "flip unknown": ([UNDATED, PORTAL], (INCONCLUSIVE, Reason.FLIP_UNKNOWN, UNKNOWN_FLIP)),
+    "one was not read": ([READS], (ERROR, Reason.FLAG_NOT_EVALUATED, "PORTAL was not read")),
+    "none was read": ([], (ERROR, Reason.FLAG_NOT_EVALUATED, "PORTAL was not read")),
+    "a value that is none": (
+        [reading("READS", value=None), PORTAL],
+        (BREACHED, Reason.FLAG_MISMATCH, "READS is None for 'admin', expected True"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("readings", "expected"), FLAGS.values(), ids=FLAGS)
+def test_flags_are_judged_by_what_was_read_back(
+    readings: list[FlagReading], expected: tuple[Verdict, Reason, str]
+) -> None:
+    result = judge_flags(WANTED, readings, NOW)
+    assert (result.verdict, result.reason, result.message) == expected
+
+
+def test_flags_show_what_was_read() -> None:
+    result: CheckResult = judge_flags(WANTED, [READS, WRONG], NOW)
+    assert (result.value, result.limit, result.unit, result.samples) == (1.0, 2.0, "count", 2)
+    assert result.derivation["rule"] == "read back"
+    assert result.derivation["at"] == NOW
+    assert result.derivation["readings"][1] == {
+        "flag": "PORTAL",
+        "cohort": "admin",
+        "value": True,
+        "reason": "STATIC",
+        "changed_at": 500.0,
+        "fault": "",
+    }

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_rollout.errors import EnvironmentUnready
@@ -28,7 +28,7 @@ class SandboxState:
     prometheus: str
     pushgateway: str
     flags: str
-    flags_token: str
+    flags_token: str = field(repr=False)
     faults: tuple[str, ...]
 
 

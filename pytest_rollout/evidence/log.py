@@ -46,8 +46,10 @@ class Place:
 class EvidenceLog:
     """One SQLite file, for several processes at once; a write is durable when it returns."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float = 10.0) -> None:
         self.path = path
+        self._patience = patience
+        """Seconds to wait while another process writes."""
         self._engine: sa.Engine | None = None
 
     def add_run(self, run: CanaryRun, place: Place) -> None:
@@ -107,7 +109,7 @@ class EvidenceLog:
     def _opened(self) -> sa.Engine:
         if self._engine is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            engine = sa.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": 10})
+            engine = sa.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": self._patience})
             sa.event.listen(engine, "connect", _durable)
             _METADATA.create_all(engine)
             self._engine = engine

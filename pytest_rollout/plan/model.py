@@ -286,7 +286,7 @@ class FlagService(Strict):
 
     provider: Literal["ofrep"] = "ofrep"
     url: str
-    token: str | None = None
+    token: str | None = Field(default=None, repr=False)
 
 
 _ADDRESSES = ("target", "prometheus", "pushgateway", "flags")

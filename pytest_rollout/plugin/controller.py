@@ -17,10 +17,10 @@ from pytest_rollout.errors import EnvironmentUnready, PlanError, PublishError
 from pytest_rollout.plugin.browser import find_browser
 from pytest_rollout.plugin.items import plan_nodeid, stage_checks
 from pytest_rollout.plugin.ledger import Ledger, StageInfo, pending_document
-from pytest_rollout.plugin.members import left_out, members
+from pytest_rollout.plugin.members import NO_PLAN, left_out, members
 from pytest_rollout.plugin.outcome import check_keys, is_rerun, result_of
 from pytest_rollout.plugin.selection import names_stage, selects
-from pytest_rollout.plugin.settings import Settings
+from pytest_rollout.plugin.settings import Settings, only_looks
 from pytest_rollout.plugin.world import World
 from pytest_rollout.publish.verdict_file import write_verdict
 from pytest_rollout.verdict import Decision, Reason
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from pytest_rollout.plan.loader import LoadedPlan
     from pytest_rollout.plan.model import Stage
     from pytest_rollout.publish.pushgateway import PushOutcome
-
-
-_LOOKS = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
-"""Options of pytest under which nothing is run."""
 
 
 class Controller:
@@ -45,7 +41,8 @@ class Controller:
         self.plans = plans
         self.ledger = Ledger()
         self.expression: str = config.getoption("markexpr") or ""
-        self.only_looks = any(config.getoption(name, default=False) for name in _LOOKS)
+        self.decides = settings.canary is None and not only_looks(config)
+        """Whether this run is about stages at all."""
         self.distributed = bool(config.getoption("dist", "no") != "no" or config.getoption("tx", None))
         self.workers_listed = 0
         self.chosen: list[tuple[Path, Stage]] = []
@@ -94,7 +91,7 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """Enter the environment, before xdist starts its workers."""
-        if self.only_looks:
+        if not self.decides:
             return
         self.chosen = chosen = self.expect_plans()
         self._write_pending()  # also if the environment cannot be entered: an older GO must not stand for this run
@@ -183,13 +180,15 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write and push the verdict; take a zero exit status away unless every stage is GO."""
-        if self.only_looks or not self.ledger:
+        if not (self.decides and self.ledger):
             return
         if self.distributed and not self.workers_listed:
             self.ledger.faults.append("no worker finished and said which tests belong to the stage")
         self._look_for_what_was_left_out()
-        self.document = self._draw_up(interrupted=exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED))
-        self._write(self.document)
+        interrupted = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        self.document = self._draw_up(interrupted=interrupted)
+        if not self._write(self.document):
+            self.document = self._draw_up(interrupted=interrupted)  # now that nobody can read it, it is no GO
         if self.settings.push:
             self._push()
         if session.exitstatus == pytest.ExitCode.OK and self.document["decision"] != Decision.GO.value:
@@ -203,19 +202,20 @@ class Controller:
                 said = f"{name} speaks of {stage.marker} and was not collected as a whole; run the folder of the plan"
                 self.ledger.faults.append(said)
 
-    def _write(self, document: dict[str, Any]) -> None:
+    def _write(self, document: dict[str, Any]) -> bool:
         try:
             write_verdict(self.verdict_path, document)
         except PublishError as exc:
-            self.ledger.faults.append(str(exc))
-            document |= {"decision": Decision.HOLD.value, "faults": list(self.ledger.faults)}
-            self.notes.append(str(exc))
+            if str(exc) not in self.ledger.faults:
+                self.ledger.faults.append(str(exc))
+            return False
+        return True
 
     def _push(self) -> None:
         stages = self.document["stages"] if self.document else []
-        for url in sorted({url for path in self.plans if (url := self._pushgateway(path))}):
+        for url, rollouts in sorted(self._gateways().items()):
             try:
-                outcome = self._pushed(url, stages)
+                outcome = self._pushed(url, [stage for stage in stages if stage["rollout"] in rollouts])
                 self.notes.append(f"pushgateway {outcome.state}: {outcome.message}")
             except Exception as exc:  # noqa: BLE001 - a push never changes a verdict, whatever goes wrong
                 self.notes.append(f"pushgateway failed: {exc!r}")
@@ -225,14 +225,23 @@ class Controller:
 
         return Pushgateway(url, self.settings.evidence.parent / "spool").push(stages)
 
-    def _pushgateway(self, path: Path) -> str | None:
-        try:
-            return self.world.target(path).pushgateway
-        except (EnvironmentUnready, PlanError):
-            return None
+    def _gateways(self) -> dict[str, set[str]]:
+        """Return every Pushgateway with the rollouts that it is told about."""
+        found: dict[str, set[str]] = {}
+        for path in self.plans:
+            try:
+                url, rollout = self.world.target(path).pushgateway, self.world.plan(path).plan.rollout
+            except (EnvironmentUnready, PlanError):
+                continue
+            if url:
+                found.setdefault(url, {NO_PLAN}).add(rollout)
+        return found
 
     def _tell(self) -> None:
-        self.config.hook.pytest_rollout_decided(config=self.config, document=self.document)
+        try:
+            self.config.hook.pytest_rollout_decided(config=self.config, document=self.document)
+        except Exception as exc:  # noqa: BLE001 - what is done with a verdict does not change it
+            self.notes.append(f"pytest_rollout_decided failed: {exc!r}")
         if not self.config.pluginmanager.hasplugin("terminalreporter") and self.document:
             # Without a terminal reporter nobody else explains the exit status.
             sys.stderr.write(f"rollout: {self.document['decision']}, see {self.verdict_path}\n")

@@ -10,6 +10,9 @@ import pytest
 
 from pytest_rollout.units import parse_duration
 
+_PUSH = ("always", "never")
+_LOOKS = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -35,7 +38,7 @@ class Settings:
             environment=get("rollout_env") or config.getini("rollout_environment"),
             wait=_duration(get("rollout_wait")),
             faults=tuple(get("rollout_fault")),
-            push=(get("rollout_push") or config.getini("rollout_push")) == "always",
+            push=_push(get("rollout_push") or config.getini("rollout_push")),
             reports=_path(config, get("rollout_reports") or config.getini("rollout_reports")),
             evidence=_path(config, get("rollout_evidence") or config.getini("rollout_evidence")),
             flipped_at=_instant(get("rollout_flipped_at")),
@@ -53,7 +56,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--rollout-fault", metavar="NAME", action="append", default=[], help="Switch on a fault of the sandbox"
     )
-    group.addoption("--rollout-push", choices=("always", "never"), help="Push results to the Pushgateway")
+    group.addoption("--rollout-push", choices=_PUSH, help="Push results to the Pushgateway")
     group.addoption("--rollout-reports", metavar="DIR", help="Folder for verdict.json and screenshots")
     group.addoption("--rollout-evidence", metavar="FILE", help="The evidence log")
     group.addoption(
@@ -69,8 +72,19 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("rollout_evidence", "The evidence log", default=".rollout/evidence.db")
 
 
+def only_looks(config: pytest.Config) -> bool:
+    """Whether nothing is run: pytest only shows what there is."""
+    return any(config.getoption(name, default=False) for name in _LOOKS)
+
+
 def _path(config: pytest.Config, text: str) -> Path:
     return config.rootpath / Path(text).expanduser()
+
+
+def _push(word: str) -> bool:
+    if word not in _PUSH:
+        raise pytest.UsageError(f"rollout_push: {word!r} is neither {' nor '.join(_PUSH)}")
+    return word == "always"
 
 
 def _duration(text: str | None) -> float | None:

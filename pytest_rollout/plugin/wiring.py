@@ -11,7 +11,7 @@ import pytest
 
 from pytest_rollout import __version__
 from pytest_rollout.plugin.selection import find_plans, marker_lines, unknown_stages
-from pytest_rollout.plugin.settings import Settings
+from pytest_rollout.plugin.settings import Settings, only_looks
 from pytest_rollout.plugin.stash import plans_key, world_key
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _set_up(config: pytest.Config, markers: Iterable[str]) -> None:
     _register_markers(config, plans)
     _check_stages(config, plans)
     _register_fixtures(config)
-    if settings.canary is not None:
+    if settings.canary is not None and not only_looks(config):
         _register_recorder(config, settings, plans)
     if plans:
         config.stash[world_key] = _world(config, settings)
@@ -112,6 +112,8 @@ def _register_recorder(config: pytest.Config, settings: Settings, plans: list[Pa
     if len(plans) != 1:
         names = ", ".join(plan.name for plan in plans) or "none"
         raise pytest.UsageError(f"--rollout-canary needs the folder of exactly one plan as argument; found {names}")
+    if config.getoption("dist", "no") != "no":
+        raise pytest.UsageError("--rollout-canary runs in one process; leave -n away, or give -n0")
     config.pluginmanager.register(Recorder(config, settings, plans[0]), "rollout-recorder")
 
 

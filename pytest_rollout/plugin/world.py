@@ -119,9 +119,10 @@ class World:
     def place(self, path: Path) -> Place:
         """Return what evidence is filed under. Raises PlanError, EnvironmentUnready."""
         from pytest_rollout.evidence.log import Place
+        from pytest_rollout.sources.http import without_credentials
 
         target = self.target(path)
-        return Place(self.plan(path).plan.rollout, target.environment, target.url)
+        return Place(self.plan(path).plan.rollout, target.environment, without_credentials(target.url))
 
     def scene(self, path: Path, stage: Stage) -> Scene:
         """Return a stage with the sources of its evidence. Raises PlanError, EnvironmentUnready."""

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pytest_rollout.errors import SourceError
 from pytest_rollout.judge.history import FlagReading
-from pytest_rollout.sources.http import Transport, retried
+from pytest_rollout.sources.http import Transport, retried, without_credentials
 
 EVALUATED = frozenset({"STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"})
 _RETRY_BUDGET = 2.0
@@ -23,7 +23,7 @@ class FlagReader:
     """Reads boolean flags for a named cohort."""
 
     def __init__(self, url: str, http: Transport) -> None:
-        self.url = url.rstrip("/")
+        self._url = url.rstrip("/")
         self._http = http
 
     def read(self, flag: str, cohort: str) -> FlagReading:
@@ -34,11 +34,13 @@ class FlagReader:
             return _faulty(flag, cohort, str(exc))
 
     def _read(self, flag: str, cohort: str) -> FlagReading:
-        url = f"{self.url}/ofrep/v1/evaluate/flags/{quote(flag, safe='')}"
+        url = f"{self._url}/ofrep/v1/evaluate/flags/{quote(flag, safe='')}"
         context = {"context": {"targetingKey": f"rollout-{cohort}", "cohort": cohort}}
         answer = retried(lambda: self._http("POST", url, json=context), budget=_RETRY_BUDGET)
         if answer.status != 200:  # noqa: PLR2004 - HTTP OK
-            return _faulty(flag, cohort, f"HTTP {answer.status} from {self.url}: {answer.text.strip()[:120]}")
+            return _faulty(
+                flag, cohort, f"HTTP {answer.status} from {without_credentials(self._url)}: {answer.text.strip()[:120]}"
+            )
         body = json.loads(answer.text)
         if not isinstance(body, dict):
             return _faulty(flag, cohort, f"not an OFREP answer: {answer.text[:120]!r}")
@@ -53,13 +55,13 @@ def _reading(flag: str, cohort: str, body: dict[str, Any]) -> FlagReading:
         return _faulty(flag, cohort, f"reason {reason or 'missing'}, {body.get('errorCode', 'no error code')}")
     if not isinstance(value, bool):
         return _faulty(flag, cohort, f"the value {value!r} is not a boolean")
-    metadata = body.get("metadata") or {}
+    metadata = body.get("metadata")
     return FlagReading(
         flag=flag,
         cohort=cohort,
         value=value,
         reason=reason,
-        changed_at=_instant(metadata.get("changedAt")),
+        changed_at=_instant(metadata.get("changedAt")) if isinstance(metadata, dict) else None,
     )
 
 

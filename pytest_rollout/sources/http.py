@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 from pytest_rollout.errors import SourceUnreachable
 
@@ -16,6 +17,12 @@ class Answer:
 
     status: int
     text: str
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL that may be shown: without user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 class Transport(Protocol):
@@ -46,9 +53,9 @@ class Http:
             with self._client.stream(method, url, data=dict(form) if form else None, json=json) as response:
                 return Answer(response.status_code, self._read(response, until))
         except httpx.HTTPError as exc:
-            raise SourceUnreachable(f"{url}: {str(exc) or type(exc).__name__}") from exc
-        except httpx.InvalidURL as exc:
-            raise SourceUnreachable(f"{url}: not a URL: {exc}") from exc
+            raise SourceUnreachable(f"{without_credentials(url)}: {str(exc) or type(exc).__name__}") from exc
+        except httpx.InvalidURL:
+            raise SourceUnreachable(f"{without_credentials(url)}: not a URL") from None
 
     def _read(self, response: Any, until: float) -> str:
         # httpx counts its timeout anew for every piece; a dripping server would hold a run for ever.
@@ -56,7 +63,8 @@ class Http:
         for piece in response.iter_bytes():
             body += piece
             if time.monotonic() > until:
-                raise SourceUnreachable(f"{response.url}: no complete answer within {self._deadline:g} s")
+                place = without_credentials(str(response.url))
+                raise SourceUnreachable(f"{place}: no complete answer within {self._deadline:g} s")
         return body.decode("utf-8", "replace")
 
     def close(self) -> None:

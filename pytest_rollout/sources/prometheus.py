@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_rollout.errors import QueryRefused, SourceError, SourceUnreachable
 from pytest_rollout.judge.samples import Series
-from pytest_rollout.sources.http import Transport, retried
+from pytest_rollout.sources.http import Transport, retried, without_credentials
 from pytest_rollout.units import parse_duration
 
 _RETRY_BUDGET = 2.0
@@ -27,7 +27,8 @@ class Prometheus:
     """A Prometheus-compatible HTTP API. Answers are kept per instance: the same question is asked once."""
 
     def __init__(self, url: str, http: Transport) -> None:
-        self.url = url.rstrip("/")
+        self._url = url.rstrip("/")
+        self._place = without_credentials(self._url)
         self._http = http
         self._known: dict[tuple[str, float], Found] = {}
 
@@ -56,31 +57,34 @@ class Prometheus:
         try:
             series = tuple(_series(data["resultType"], data["result"]))
         except (KeyError, TypeError, ValueError, IndexError) as exc:
-            raise SourceError(f"{self.url}: an answer of unknown form to {expression!r}: {exc!r}") from exc
-        notes = (*body.get("warnings", ()), *body.get("infos", ()))
+            raise SourceError(f"{self._place}: an answer of unknown form to {expression!r}: {exc!r}") from exc
+        notes = (*(body.get("warnings") or ()), *(body.get("infos") or ()))
         return Found(series, tuple(str(note) for note in notes))
 
     def scrape_intervals(self) -> dict[str, float]:
         """Return the longest scrape interval of each job, in seconds. Raises SourceError."""
         body = self._ask("GET", "/api/v1/targets?state=active", None)
         out: dict[str, float] = {}
-        for target in body["data"].get("activeTargets", ()):
-            job = str(target["labels"].get("job", ""))
-            out[job] = max(out.get(job, 0.0), parse_duration(target["scrapeInterval"]))
+        try:
+            for target in body["data"].get("activeTargets", ()):
+                job = str(target["labels"].get("job", ""))
+                out[job] = max(out.get(job, 0.0), parse_duration(target["scrapeInterval"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise SourceError(f"{self._place}: targets of unknown form: {exc!r}") from exc
         return out
 
     def _ask(self, method: str, path: str, form: Mapping[str, str] | None) -> dict[str, Any]:
-        answer = retried(lambda: self._http(method, self.url + path, form=form), budget=_RETRY_BUDGET)
+        answer = retried(lambda: self._http(method, self._url + path, form=form), budget=_RETRY_BUDGET)
         try:
             body = json.loads(answer.text)
         except ValueError:
             body = None
         if answer.status >= 500:  # noqa: PLR2004 - HTTP server errors
-            raise SourceUnreachable(f"{self.url}: HTTP {answer.status}: {_shown(body, answer.text)}")
+            raise SourceUnreachable(f"{self._place}: HTTP {answer.status}: {_shown(body, answer.text)}")
         if answer.status >= 400:  # noqa: PLR2004 - HTTP client errors
-            raise QueryRefused(f"{self.url}: HTTP {answer.status}: {_shown(body, answer.text)}")
+            raise QueryRefused(f"{self._place}: HTTP {answer.status}: {_shown(body, answer.text)}")
         if not isinstance(body, dict) or body.get("status") != "success" or "data" not in body:
-            raise SourceError(f"{self.url}: not an answer of Prometheus: {answer.text[:120]!r}")
+            raise SourceError(f"{self._place}: not an answer of Prometheus: {answer.text[:120]!r}")
         return body
 
 
@@ -88,9 +92,9 @@ def _series(kind: str, result: Any) -> list[Series]:
     if kind == "scalar":
         return [Series({}, (_sample(result),))]
     if kind == "vector":
-        return [Series(one["metric"], (_sample(one["value"]),)) for one in result]
+        return [Series(dict(one["metric"]), (_sample(one["value"]),)) for one in result]
     if kind == "matrix":
-        return [Series(one["metric"], tuple(_sample(pair) for pair in one["values"])) for one in result]
+        return [Series(dict(one["metric"]), tuple(_sample(pair) for pair in one["values"])) for one in result]
     raise ValueError(f"result type {kind!r}")
 
 

@@ -4,6 +4,8 @@ What holds for a judge that sees only samples, and is tested here, has limits th
 
 - The newest sample of a series is never taken away. What happened since the scrape before it is nowhere else, so
   a lost newest scrape is the same as having judged one scrape earlier.
+- The last sample before the window is taken away only with those before it. With a still older one left, requests of
+  one or two scrapes before the window count into the total.
 - A series of bad requests, a counter or an instance is never taken away as a whole. While "no bad request yet" is
   told by the absence of the series, its disappearance says the same. Series of the total and buckets are taken.
 - Ratios and quantiles are tested without resets: what a process counted between its last scrape and its death is in
@@ -16,11 +18,12 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from random import Random
 from typing import TypeAlias
 
-from hypothesis import event, given, strategies as st
+from hypothesis import event, given, settings, strategies as st
 
 from pytest_rollout.judge.history import CanaryRun, FlagReading, Passes, judge_canary, judge_flags
 from pytest_rollout.judge.quantile import judge_quantile
@@ -34,111 +37,143 @@ SCRAPES = 40
 """In the window; two more lie before it."""
 ALL = TIMES[: SCRAPES + 2]
 WINDOW = Window(START, START + SCRAPES * STEP, SCRAPES * STEP)
-LENIENT = {"coverage": 0.5, "max_gap": 8 * STEP}
+LENIENT = replace(SHARE, coverage=0.5, max_gap=8 * STEP)
 """So that a pass with some evidence lost is possible at all."""
 RANK = {Verdict.PASSED: 0, Verdict.INCONCLUSIVE: 1, Verdict.BREACHED: 2}
+STARTED = {"job": "a"}
+"""Labels of the series that tells when the process started."""
 
 Group: TypeAlias = tuple[Series, ...]
-Loss: TypeAlias = frozenset[float]
+Change: TypeAlias = Callable[[Series], Series]
+Judge: TypeAlias = Callable[[tuple[Group, ...], float], CheckResult]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Groups of series, and who judges them."""
+    """Groups of series, who judges them, and a limit that they just do not meet."""
 
     groups: tuple[Group, ...]
-    judge: Callable[..., CheckResult]
+    judge: Judge
+    limit: float
 
-    def judged(self, change: Callable[[Series], Series] = lambda one: one) -> CheckResult:
-        return self.judge(*(tuple(map(change, group)) for group in self.groups))
+    def judged(self, change: Change = lambda one: one) -> CheckResult:
+        return self.judge(tuple(tuple(map(change, group)) for group in self.groups), self.limit)
+
+    def judged_without(self, lost: Series) -> CheckResult:
+        groups = tuple(tuple(one for one in group if one is not lost) for group in self.groups)
+        return self.judge(groups, self.limit)
+
+    def series(self) -> list[Series]:
+        return [one for group in self.groups for one in group if one.labels != STARTED]
 
 
-def ratio(good: Group, bad: Group) -> CheckResult:
+def ratio(groups: tuple[Group, ...], limit: float) -> CheckResult:
+    good, bad = groups
     evidence = RatioEvidence(bad, (*good, *bad), bad_is_narrower=True, bad_labels=frozenset())
-    return judge_ratio(evidence, WINDOW, replace(SHARE, limit=0.05, **LENIENT))
+    return judge_ratio(evidence, WINDOW, replace(LENIENT, limit=limit))
 
 
-def quantile(*histograms: Group) -> CheckResult:
-    buckets = tuple(itertools.chain.from_iterable(histograms))
-    return judge_quantile(0.95, buckets, WINDOW, replace(LATENCY, limit=0.1, **LENIENT))
+def quantile(groups: tuple[Group, ...], limit: float) -> CheckResult:
+    """Judge the quantile that leaves ``limit`` of the requests slower than 100 ms, or a hair less."""
+    q = 1 - limit
+    while 1 - q > limit:
+        q = math.nextafter(q, 1)
+    buckets = tuple(itertools.chain.from_iterable(groups))
+    return judge_quantile(q, buckets, WINDOW, replace(LENIENT, limit=LATENCY.limit, unit="seconds"))
 
 
-def counter(series: Group, starts: Group) -> CheckResult:
-    return judge_counter(series, starts, WINDOW, replace(COUNT, limit=2.0, **LENIENT))
+def counter(groups: tuple[Group, ...], limit: float) -> CheckResult:
+    series, starts = groups
+    return judge_counter(series, starts, WINDOW, replace(LENIENT, limit=limit, unit=COUNT.unit))
 
 
 # --- evidence of all kinds ----------------------------------------------------------------------------------
 
-BYTES = st.binary(min_size=SCRAPES + 2, max_size=SCRAPES + 2)
-FIRST = st.sampled_from([0, 0, 0, 1, 2, 5])
-"""The scrape that sees a series for the first time."""
-RARELY = st.sampled_from([0, 1, 2, 4, 16])
+
+RANDOM = st.integers(0, 10**6).map(Random)
 
 
-@st.composite
-def counters(draw: st.DrawFn, often: int, labels: Labels) -> Series:
-    """Return a counter; of 256 scrapes, ``often`` see one event."""
-    values = itertools.accumulate((byte < often for byte in draw(BYTES)), initial=draw(st.sampled_from([0, 0, 3, 500])))
-    first = draw(FIRST)
-    return counted(list(values)[first : SCRAPES + 2], labels, first=first)
+def share_just_not_met(groups: tuple[Group, ...], judge: Judge) -> Evidence:
+    """Take the upper bound of the share itself as the limit: any pass needs a lower one."""
+    high = float(judge(groups, 0.5).derivation.get("high", 0.5))
+    return Evidence(groups, judge, min(high, 0.999))
 
 
-def busy(draw: st.DrawFn, labels: Labels) -> Series:
-    steps = draw(st.sampled_from([1, 4, 16]))
-    values = itertools.accumulate((byte % steps for byte in draw(BYTES)), initial=100)
-    return counted(list(values)[: SCRAPES + 2], labels)
+def events(random: Random, chance: float) -> int:
+    return (random.random() < chance) + (random.random() < chance)
+
+
+def rising(random: Random, chance: float, labels: Labels) -> Series:
+    """Return a counter that sees up to two events in a scrape, and was seen first before or in the window."""
+    base, first = random.choice([0, 0, 3, 500]), random.choice([0, 0, 0, 1, 2, 5])
+    steps = (events(random, chance) for _ in ALL)
+    return counted(list(itertools.accumulate(steps, initial=base))[first:-1], labels, first=first)
+
+
+def busy(random: Random, labels: Labels) -> Series:
+    steps = [random.randrange(1, 30) for _ in ALL]
+    return counted(list(itertools.accumulate(steps, initial=random.choice([0, 1000])))[:-1], labels)
 
 
 @st.composite
 def ratios(draw: st.DrawFn) -> Evidence:
-    good = tuple(busy(draw, {"code": "200", "pod": str(pod)}) for pod in range(draw(st.integers(1, 2))))
-    pods = range(draw(st.integers(0, 2)))
-    bad = tuple(draw(counters(draw(RARELY), {"code": "500", "pod": str(pod)})) for pod in pods)
-    return Evidence((good, bad), ratio)
+    random = draw(RANDOM)
+    chance = draw(st.sampled_from([0.0, 0.05, 0.3]))
+    good = tuple(busy(random, {"code": "200", "pod": str(pod)}) for pod in range(draw(st.integers(1, 2))))
+    bad = tuple(rising(random, chance, {"code": "500", "pod": str(pod)}) for pod in range(draw(st.integers(0, 2))))
+    return share_just_not_met((good, bad), ratio)
+
+
+def buckets(random: Random, chance: float, pod: str) -> Group:
+    """Return the buckets of one instance: of twenty requests in a scrape, up to two take more than 100 ms."""
+    base, first = random.choice([0, 100]), random.choice([0, 0, 0, 1, 2, 5])
+    slow = [events(random, chance) for _ in ALL]
+    steps = ([18 - many for many in slow], [20 - many for many in slow], [20] * len(ALL), [20] * len(ALL))
+    counts = (list(itertools.accumulate(column, initial=base))[first:-1] for column in steps)
+    labels = ({"le": le, "pod": pod} for le in BOUNDS)
+    return tuple(counted(column, label, first=first) for column, label in zip(counts, labels, strict=True))
 
 
 @st.composite
 def histograms(draw: st.DrawFn) -> Evidence:
-    """Every byte of four is a request: of how many of them is slower than which bound?"""
-    out = []
-    for pod in range(draw(st.integers(1, 2))):
-        slow, first, base = draw(RARELY), draw(FIRST), draw(st.sampled_from([0, 50]))
-        scrapes = zip(*(draw(BYTES) for _ in range(4)), strict=True)
-        seen = [(4, *(sum(byte < limit for byte in four) for limit in (64, slow, slow // 2))) for four in scrapes]
-        slower = [list(itertools.accumulate(column, initial=base)) for column in zip(*seen, strict=True)]
-        held = [[requests - out for requests, out in zip(slower[0], column, strict=True)] for column in slower[1:]]
-        rows = zip(BOUNDS, [*held, slower[0]], strict=True)
-        out.append(tuple(counted(row[first:-1], {"le": le, "pod": str(pod)}, first=first) for le, row in rows))
-    return Evidence(tuple(out), quantile)
+    random = draw(RANDOM)
+    chance = draw(st.sampled_from([0.0, 0.1, 0.5]))
+    groups = tuple(buckets(random, chance, str(pod)) for pod in range(draw(st.integers(1, 2))))
+    return share_just_not_met(groups, quantile)
+
+
+def restarted(one: Series, at: float) -> Series:
+    """Return a counter that begins anew with the sample at a time."""
+    before = max((value for when, value in one.samples if when < at), default=0.0)
+    return replace(one, samples=tuple((when, value - before * (when >= at)) for when, value in one.samples))
 
 
 @st.composite
 def zeros(draw: st.DrawFn) -> Evidence:
-    series = draw(counters(draw(RARELY), {"pod": "0"}))
-    started = [1000.0] * len(ALL)
+    random = draw(RANDOM)
+    chance = draw(st.sampled_from([0.0, 0.02, 0.2]))
+    series = [rising(random, chance, {"pod": str(pod)}) for pod in range(draw(st.integers(1, 3)))]
     restart = draw(st.sampled_from([0, 0, 4, 20, 41]))
     if restart:
-        dead = {at: value for at, value in series.samples if at >= ALL[restart]}
-        before = next((value for at, value in reversed(series.samples) if at < ALL[restart]), 0.0)
-        series = replace(series, samples=tuple((at, value - before * (at in dead)) for at, value in series.samples))
-        started = [1000.0 if place < restart else 2000.0 for place in range(len(ALL))]
-    return Evidence(((series,), (counted(started, {"job": "a"}),)), counter)
+        series[0] = restarted(series[0], ALL[restart])
+    starts = counted([1000.0 + 500 * (place >= restart) for place in range(len(ALL))], STARTED)
+    groups = (tuple(series), (starts,))
+    return Evidence(groups, counter, max(float(counter(groups, 0.0).value or 0) - 1, 0.0))
 
 
 EVIDENCE = ratios() | histograms() | zeros()
-LOSSES = st.frozensets(st.sampled_from(ALL[:-1]), max_size=12)
-"""Times of samples; never the newest."""
+OLDEST = st.integers(0, 10).map(lambda count: frozenset(ALL[:count]))
+LOSSES = OLDEST | st.frozensets(st.sampled_from(ALL[2:-1]), max_size=12)
+"""Times of samples; never the newest, and the last before the window only with all before it."""
 
 
-def losing(lost: Loss) -> Callable[[Series], Series]:
-    return lambda one: replace(one, samples=tuple(pair for pair in one.samples if pair[0] not in lost))
-
-
-def losing_here(place: int, lost: Loss, evidence: Evidence) -> Callable[[Series], Series]:
-    """Return what takes samples from one series only, but never from what tells of restarts."""
-    series = [one for group in evidence.groups for one in group if one.labels != {"job": "a"}]
-    chosen = series[place % len(series)]
-    return lambda one: losing(lost)(one) if one is chosen else one
+def losing(lost: frozenset[float]) -> Change:
+    """Return what takes samples away, but none that tell of restarts."""
+    return lambda one: (
+        one
+        if one.labels == STARTED
+        else replace(one, samples=tuple(pair for pair in one.samples if pair[0] not in lost))
+    )
 
 
 def never_a_pass(before: CheckResult, after: CheckResult) -> None:
@@ -150,41 +185,43 @@ def never_a_pass(before: CheckResult, after: CheckResult) -> None:
 # --- less evidence ------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=300)
 @given(EVIDENCE, LOSSES)
-def test_lost_scrapes_never_make_a_pass(evidence: Evidence, lost: Loss) -> None:
-    kept = losing(lost)
-    never_a_pass(evidence.judged(), evidence.judged(lambda one: one if one.labels == {"job": "a"} else kept(one)))
+def test_lost_scrapes_never_make_a_pass(evidence: Evidence, lost: frozenset[float]) -> None:
+    never_a_pass(evidence.judged(), evidence.judged(losing(lost)))
 
 
+@settings(max_examples=300)
 @given(EVIDENCE, LOSSES, st.integers(0, 100))
-def test_lost_samples_of_one_series_never_make_a_pass(evidence: Evidence, lost: Loss, place: int) -> None:
-    never_a_pass(evidence.judged(), evidence.judged(losing_here(place, lost, evidence)))
+def test_lost_samples_of_one_series_never_make_a_pass(evidence: Evidence, lost: frozenset[float], place: int) -> None:
+    chosen = evidence.series()[place % len(evidence.series())]
+    after = evidence.judged(lambda one: losing(lost)(one) if one is chosen else one)
+    never_a_pass(evidence.judged(), after)
 
 
 @given(ratios(), st.integers(0, 1))
 def test_a_lost_series_of_the_total_never_makes_a_pass(evidence: Evidence, place: int) -> None:
-    good, bad = evidence.groups
-    never_a_pass(evidence.judged(), ratio(good[:place] + good[place + 1 :], bad))
-
-
-@given(histograms(), st.sampled_from(BOUNDS))
-def test_a_lost_bucket_never_makes_a_pass(evidence: Evidence, bound: str) -> None:
-    kept = (tuple(one for one in group if one.labels["le"] != bound) for group in evidence.groups)
-    never_a_pass(evidence.judged(), quantile(*kept))
+    good = evidence.groups[0]
+    never_a_pass(evidence.judged(), evidence.judged_without(good[place % len(good)]))
 
 
 @given(histograms(), st.integers(0, 7))
 def test_a_lost_bucket_of_one_instance_never_makes_a_pass(evidence: Evidence, place: int) -> None:
-    buckets = [one for group in evidence.groups for one in group]
-    del buckets[place % len(buckets)]
-    never_a_pass(evidence.judged(), quantile(tuple(buckets)))
+    series = evidence.series()
+    never_a_pass(evidence.judged(), evidence.judged_without(series[place % len(series)]))
+
+
+@given(histograms(), st.sampled_from(BOUNDS))
+def test_a_lost_bucket_never_makes_a_pass(evidence: Evidence, bound: str) -> None:
+    kept = tuple(tuple(one for one in group if one.labels["le"] != bound) for group in evidence.groups)
+    never_a_pass(evidence.judged(), quantile(kept, evidence.limit))
 
 
 @given(EVIDENCE)
 def test_no_evidence_is_never_a_pass(evidence: Evidence) -> None:
     emptied = evidence.judged(lambda one: replace(one, samples=()))
-    assert emptied.verdict is Verdict.INCONCLUSIVE
-    assert evidence.judge(*(() for _ in evidence.groups)).verdict is Verdict.INCONCLUSIVE
+    absent = evidence.judge(tuple(() for _ in evidence.groups), evidence.limit)
+    assert emptied.verdict is absent.verdict is Verdict.INCONCLUSIVE
     assert judge_value((), WINDOW, VALUE).verdict is Verdict.INCONCLUSIVE
 
 
@@ -248,21 +285,20 @@ def test_more_slow_requests_never_improve_a_verdict(evidence: Evidence, since: i
     assert RANK[worse.verdict] >= RANK[evidence.judged().verdict]
 
 
-@given(EVIDENCE, st.randoms(use_true_random=False))
-def test_the_order_of_series_does_not_matter(evidence: Evidence, order: "random.Random") -> None:
-    shuffled = tuple(tuple(order.sample(group, len(group))) for group in evidence.groups)
-    assert evidence.judge(*shuffled) == evidence.judged()
+@given(EVIDENCE, RANDOM)
+def test_the_order_of_series_does_not_matter(evidence: Evidence, random: Random) -> None:
+    shuffled = tuple(tuple(random.sample(group, len(group))) for group in evidence.groups)
+    assert evidence.judge(shuffled, evidence.limit) == evidence.judged()
 
 
 @given(EVIDENCE, st.integers(0, 100), st.integers(0, 100), st.sampled_from([math.nan, math.inf, -math.inf]))
 def test_what_is_no_number_never_passes(evidence: Evidence, place: int, at: int, value: float) -> None:
-    series = [one for group in evidence.groups for one in group]
-    chosen = series[place % len(series)]
-    bent = list(chosen.samples)
-    bent[at % len(bent)] = (bent[at % len(bent)][0], value)
-    result = evidence.judged(lambda one: replace(one, samples=tuple(bent)) if one is chosen else one)
-    if chosen.labels != {"job": "a"} or ALL[at % len(bent)] > START:
-        assert result.verdict is not Verdict.PASSED
+    chosen = evidence.series()[place % len(evidence.series())]
+    samples = list(chosen.samples)
+    samples[at % len(samples)] = (samples[at % len(samples)][0], value)
+    bent = replace(evidence, limit=min(evidence.limit * 2, 0.9))
+    result = bent.judged(lambda one: replace(one, samples=tuple(samples)) if one is chosen else one)
+    assert result.verdict is Verdict.INCONCLUSIVE
 
 
 @given(EVIDENCE)

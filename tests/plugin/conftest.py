@@ -12,9 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 # Kept in this process: pytester drops what an in-process run imported, and these would be loaded anew each time.
+import httpcore
+import httpx
+import prometheus_client
+import promql_parser
+import pytest
+import sqlalchemy.dialects.sqlite
+import yaml  # noqa: F401
+
 import pytest_rollout.canary
 import pytest_rollout.plugin.controller
 import pytest_rollout.plugin.fixtures
@@ -25,7 +31,6 @@ import pytest_rollout.publish.pushgateway
 import pytest_rollout.stage  # noqa: F401
 from tests.plugin.fakes import FakeWorld, fake_world
 
-pytest_plugins = ["pytester"]
 
 DEADLINE = 60
 """Seconds that one inner run may take."""
@@ -36,6 +41,26 @@ GATE = {"id": "latency", "promql": "latency", "below": 5}
 """Passes while the fake world says ``latency`` is less than 5, which it does at first."""
 OTHER = {"id": "errors", "promql": "errors", "at_most": 0}
 FLAGS = {"READS": {"value": True}}
+
+
+_SANDBOX = """
+import json, pathlib, sys
+arguments = sys.argv[1:]
+if arguments[0] == "faults":
+    print(json.dumps([{{"name": "api-5xx", "does": "some"}}, {{"name": "slow-reads", "does": "other"}}]))
+    sys.exit()
+with open("sandbox.starts", "a") as file:
+    print(*arguments, file=file)
+if not {url!r}:
+    sys.exit("there is no room for a sandbox")
+words = dict.fromkeys(("target", "prometheus", "pushgateway", "flags"), {url!r})
+faults = [word for before, word in zip(arguments, arguments[1:]) if before == "--fault"]
+draft = pathlib.Path("sandbox.draft")
+draft.write_text(json.dumps({{**words, "flags_token": "token", "faults": faults}}))
+draft.rename(arguments[arguments.index("--state") + 1])
+sys.stdin.read()
+pathlib.Path("sandbox.ended").touch()
+"""
 
 
 class Bench:
@@ -60,19 +85,32 @@ class Bench:
         return self.write_plan({"rollout": rollout, "stages": [entry]}, folder=folder, **staging)
 
     def write_plan(self, plan: dict[str, Any], *, folder: str = "", **staging: Any) -> Path:
-        """Write a plan whose environment ``staging`` is the fake world."""
+        """Write a plan for the fake world: as ``staging``, and behind a sandbox as ``sandbox``."""
         url = self.world.url
-        environment = {"target": url, "prometheus": url, "pushgateway": url, "flags": {"url": url}, **staging}
+        flags = {"url": url} if any(stage.get("flags") for stage in plan["stages"]) else None
+        environment = {"target": url, "prometheus": url, "pushgateway": url, "flags": flags, **staging}
         environment = {key: value for key, value in environment.items() if value is not None}
+        environments = {"staging": environment, "sandbox": {"sandbox": True, "time_scale": 60}}
         path = self.path / folder / f"{plan['rollout']}.rollout.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         # JSON is YAML; an entry a line, for the sake of line numbers.
-        path.write_text(json.dumps({"environments": {"staging": environment}, **plan}, indent=1), encoding="utf-8")
+        path.write_text(json.dumps({"environments": environments, **plan}, indent=1), encoding="utf-8")
         return path
 
     def test(self, source: str, name: str = "test_shop") -> Path:
         """Write a module of tests."""
         return self.pytester.makepyfile(**{name: source})
+
+    def sandbox(self, *, starts: bool = True) -> None:
+        """Write a sandbox that is the fake world, or one that does not start."""
+        self.pytester.mkpydir("sandbox")
+        source = _SANDBOX.format(url=self.world.url if starts else "")
+        (self.path / "sandbox" / "__main__.py").write_text(source, encoding="utf-8")
+
+    def sandbox_starts(self) -> list[str]:
+        """Return the arguments of each start of the sandbox."""
+        path = self.path / "sandbox.starts"
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
     def arguments(self, *arguments: str) -> list[str]:
         """Return what every run is given (without the plugins that nothing here is about), then the arguments."""

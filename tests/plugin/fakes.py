@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -98,6 +98,7 @@ def fake_world() -> Iterator[FakeWorld]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet, or the client waits for the second
 
         def do_POST(self) -> None:
             status, answer = world.answer(self.path, self.rfile.read(int(self.headers["Content-Length"] or 0)).decode())
@@ -107,16 +108,14 @@ def fake_world() -> Iterator[FakeWorld]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_PUT = do_POST
+        do_GET = do_POST  # noqa: N815 - http.server wants these names
 
         def log_message(self, *_: object) -> None:
             pass
 
         def handle(self) -> None:
-            try:
+            with suppress(OSError):  # the other side was killed
                 super().handle()
-            except OSError:
-                pass  # the other side was killed
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

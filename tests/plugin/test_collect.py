@@ -124,6 +124,7 @@ def test_a_plan_given_twice_is_collected_once(bench: Bench, arguments: tuple[str
         ("--collect-only",),
         ("--collect-only", "-q", "-m", "stage1"),
         ("--collect-only", "-n2"),
+        ("--collect-only", "--rollout-canary", "smoke"),
         ("--fixtures",),
         ("--fixtures-per-test",),
         ("--cache-show",),
@@ -135,7 +136,7 @@ def test_a_plan_given_twice_is_collected_once(bench: Bench, arguments: tuple[str
 )
 def test_looking_around_does_no_io(bench: Bench, arguments: tuple[str, ...]) -> None:
     bench.plan(flags=FLAGS)
-    bench.test("import pytest\n@pytest.mark.stage1\ndef test_it(rollout_target): pass")
+    bench.test("import pytest\n@pytest.mark.stage1\n@pytest.mark.canary('smoke')\ndef test_it(rollout_target): pass")
     before = files(bench)
 
     result = bench.run("-p", "cacheprovider", "--rollout-push", "always", *arguments)

@@ -109,7 +109,7 @@ def test_stopping_at_the_first_failure_leaves_the_rest_undecided(bench: Bench, o
 )
 def test_an_internal_error_still_writes_the_verdict(bench: Bench, hook: str) -> None:
     bench.plan()
-    bench.pytester.makeconftest(f"import pytest\n@pytest.hookimpl(trylast=True)\ndef {hook}: raise OSError('boom')")
+    bench.pytester.makeconftest(f"def {hook}: raise OSError('boom')")
 
     result = bench.run("-m", "stage1")
 

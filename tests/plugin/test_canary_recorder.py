@@ -1,0 +1,201 @@
+"""--rollout-canary: one canary, all of it, its outcome in the evidence log."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pytest
+
+from tests.plugin.conftest import Bench
+from tests.plugin.test_removed_evidence import CONFTESTS
+
+HEAD = """
+import pytest
+pytestmark = pytest.mark.canary("smoke")
+@pytest.fixture
+def broken(): raise OSError("no route")
+@pytest.fixture
+def untidy():
+    yield
+    raise OSError("cannot tidy up")
+@pytest.fixture
+def late():
+    yield
+    assert False, "left something behind"
+def test_fine(): pass
+"""
+
+
+def runs(bench: Bench) -> list[dict[str, Any]]:
+    connection = sqlite3.connect(bench.path / ".rollout" / "evidence.db")
+    connection.row_factory = sqlite3.Row
+    try:
+        return [dict(row) for row in connection.execute("SELECT * FROM canary_runs ORDER BY started_at")]
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "outcome", "message"),
+    [
+        ("def test_it(): pass", "ok", "passed"),
+        ("def test_it(): assert 1 == 2", "failed", "test_it: assert 1 == 2"),
+        ("def test_it(): raise OSError('no route')", "error", "test_it: call failed: OSError: no route"),
+        ("def test_it(broken): pass", "error", "test_it: setup failed: OSError: no route"),
+        ("def test_it(untidy): pass", "error", "test_it: teardown failed: OSError: cannot tidy up"),
+        ("def test_it(late): pass", "failed", "test_it: AssertionError: left something behind*"),
+        ("def test_it(): pytest.skip('later')", "error", "test_it: skipped: later; a skipped check proves nothing"),
+        ("@pytest.mark.xfail\ndef test_it(): assert 0", "error", "test_it: marked xfail, so neither outcome proves*"),
+        ("@pytest.mark.xfail\ndef test_it(): pass", "error", "test_it: marked xfail, so neither outcome proves*"),
+        ("def test_it(): raise OSError('x')\ndef test_z(): assert 0", "failed", "test_z: assert 0"),
+        (
+            "def test_it(subtests):\n    with subtests.test('one'): assert 1 == 2",
+            "failed",
+            "test_it: assert 1 == 2",
+        ),
+        (
+            "def test_it(subtests):\n    with subtests.test('one'): pytest.skip('later')",
+            "error",
+            "test_it: skipped: later; a skipped check proves nothing",
+        ),
+        ("def test_it(): pytest.exit('enough', returncode=0)", "error", "*test_it did not run to a pass"),
+        ("def test_it(rollout_gate): rollout_gate.promql('errors', above=0)", "failed", "test_it: the value 0 is not*"),
+        ("import surely_not_there", "error", "*"),
+    ],
+)
+def test_outcomes(bench: Bench, source: str, outcome: str, message: str) -> None:
+    bench.plan()
+    bench.test(HEAD + source)
+
+    result = bench.run("-m", "canary", "--rollout-canary", "smoke")
+
+    (run,) = runs(bench)
+    assert (run["canary"], run["rollout"], run["environment"]) == ("smoke", "shop", "staging")
+    assert run["outcome"] == outcome
+    assert pytest.LineMatcher([run["message"]]).fnmatch_lines([message]) is None
+    assert (result.ret == 0) is (outcome == "ok")
+    assert not bench.verdict_path.exists()
+    assert 0 < run["ended_at"] - run["started_at"] < 60
+
+
+def test_only_the_canary_asked_for_is_run(bench: Bench) -> None:
+    bench.plan()
+    bench.test(HEAD)
+    bench.test("import pytest\n@pytest.mark.canary('other')\ndef test_other(): assert False", "test_other")
+    bench.test("def test_plain(): assert False", "test_plain")
+
+    result = bench.run("--rollout-canary", "smoke")
+
+    assert result.ret == 0
+    result.assert_outcomes(passed=1, deselected=3)
+    assert [run["outcome"] for run in runs(bench)] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (".", "-k", "test_fine"),
+        (".", "--deselect", "test_shop.py::test_it"),
+        ("test_shop.py::test_fine", "shop.rollout.yaml"),
+        ("test_shop.py", "shop.rollout.yaml"),
+        (".", "-m", "canary and not slow"),
+    ],
+    ids=" ".join,
+)
+def test_a_part_of_a_canary_proves_nothing(bench: Bench, arguments: tuple[str, ...]) -> None:
+    bench.plan()
+    bench.test(HEAD + "@pytest.mark.slow\ndef test_it(): assert False")
+    bench.pytester.makeconftest("def pytest_configure(config): config.addinivalue_line('markers', 'slow: it is')")
+
+    result = bench.run("--rollout-canary", "smoke", *arguments)
+
+    (run,) = runs(bench)
+    assert result.ret == 1
+    assert run["outcome"] in {"error", "failed"}
+
+
+@pytest.mark.parametrize("name", ["makes every report a pass", "drops everything", "drops items without a word"])
+def test_no_conftest_makes_a_failed_canary_ok(bench: Bench, name: str) -> None:
+    bench.plan()
+    bench.test(HEAD + "def test_it(): assert False")
+    bench.pytester.makeconftest(CONFTESTS[name])
+
+    result = bench.run("-m", "canary", "--rollout-canary", "smoke")
+
+    (run,) = runs(bench)
+    assert result.ret != 0
+    assert run["outcome"] != "ok"
+
+
+def test_a_canary_that_is_not_there_is_an_error(bench: Bench) -> None:
+    bench.plan()
+    bench.test(HEAD)
+
+    result = bench.run("-m", "canary", "--rollout-canary", "smok")
+
+    (run,) = runs(bench)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert (run["canary"], run["outcome"]) == ("smok", "error")
+    assert run["message"] == "pytest ended with exit status 5"
+
+
+def test_a_run_that_cannot_be_recorded_does_not_succeed(bench: Bench) -> None:
+    bench.plan()
+    bench.test(HEAD)
+    (bench.path / ".rollout").write_text("in the way", encoding="utf-8")
+
+    result = bench.run("-m", "canary", "--rollout-canary", "smoke")
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["canary smoke: the evidence log * cannot be used: *--rollout-evidence"])
+
+
+@pytest.mark.parametrize(
+    ("plans", "arguments", "said"),
+    [
+        ((), (), "--rollout-canary needs the folder of exactly one plan as argument; found none"),
+        (("shop", "till"), (), "*; found shop.rollout.yaml, till.rollout.yaml"),
+        (("shop",), ("-n1",), "--rollout-canary runs in one process; leave -n away, or give -n0"),
+    ],
+    ids=["no plan", "two plans", "xdist"],
+)
+def test_wrong_use(bench: Bench, plans: tuple[str, ...], arguments: tuple[str, ...], said: str) -> None:
+    for rollout in plans:
+        bench.plan(rollout=rollout)
+    bench.test(HEAD)
+
+    result = bench.run("--rollout-canary", "smoke", *arguments)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{said}"])
+    assert not (bench.path / ".rollout").exists()
+
+
+def test_pictures_are_recorded_with_the_run(bench: Bench) -> None:
+    bench.plan()
+    bench.test(HEAD + "def test_it(record_property): record_property('playwright_screenshot', 'shots/one.png')")
+
+    assert bench.run("-m", "canary", "--rollout-canary", "smoke").ret == 0
+    assert runs(bench)[0]["attachments"] == f'["{bench.path / "shots" / "one.png"}"]'
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "decision"),
+    [
+        ("def test_it(): pass", "passed within-limit", "GO"),
+        ("def test_it(): assert False", "breached canary-failed", "NO-GO"),
+        ("def test_it(): raise OSError('x')", "error canary-error", "HOLD"),
+        ("import os, signal\ndef test_it(): os.kill(os.getpid(), signal.SIGKILL)", "error canary-error", "HOLD"),
+    ],
+    ids=["passes", "fails", "errors", "dies"],
+)
+def test_a_gate_runs_its_canary(bench: Bench, source: str, said: str, decision: str) -> None:
+    bench.plan({"id": "smoke", "canary": {"name": "smoke"}})
+    bench.test(HEAD + source)
+
+    result = bench.run("-m", "stage1")
+
+    assert bench.checks() == {"smoke": said}
+    assert (result.ret, bench.decision) == (int(decision != "GO"), decision)
+    assert (bench.path / "reports" / "canaries" / "smoke.log").is_file()

@@ -28,7 +28,7 @@ def without_credentials(url: str) -> str:
 class Transport(Protocol):
     """Sends one request. Raises SourceUnreachable if nothing answers in time."""
 
-    def __call__(self, method: str, url: str, *, form: Mapping[str, str] | None = None, json: Any = None) -> Answer:
+    def __call__(self, method: str, url: str, /, *, form: Mapping[str, str] | None = None, json: Any = None) -> Answer:
         """Return the whole answer, whatever its status."""
 
 
@@ -44,7 +44,7 @@ class Http:
         self._deadline = deadline
         self._client = httpx.Client(trust_env=False, timeout=deadline, headers=dict(headers or {}))
 
-    def __call__(self, method: str, url: str, *, form: Mapping[str, str] | None = None, json: Any = None) -> Answer:
+    def __call__(self, method: str, url: str, /, *, form: Mapping[str, str] | None = None, json: Any = None) -> Answer:
         """Return the whole answer. Raises SourceUnreachable."""
         import httpx
 

@@ -13,12 +13,7 @@ from pathlib import Path
 from typing import Any
 
 # Kept in this process: pytester drops what an in-process run imported, and these would be loaded anew each time.
-import httpcore
-import httpx
-import prometheus_client
-import promql_parser
 import pytest
-import sqlalchemy.dialects.sqlite
 import yaml  # noqa: F401
 
 import pytest_rollout.canary
@@ -30,7 +25,6 @@ import pytest_rollout.plugin.wiring
 import pytest_rollout.publish.pushgateway
 import pytest_rollout.stage  # noqa: F401
 from tests.plugin.fakes import FakeWorld, fake_world
-
 
 DEADLINE = 60
 """Seconds that one inner run may take."""

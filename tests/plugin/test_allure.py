@@ -40,9 +40,7 @@ def results(bench: Bench, reported: dict[str, dict[str, Any]]) -> dict[str, dict
     bench.write_plan({"rollout": "shop", "stages": STAGES})
     bench.world.values |= {"slow": 9, "none": []}
     bench.world.statuses["refused"] = 400
-    bench.test(
-        "import pytest\n@pytest.mark.stage1\ndef test_it(rollout_gate): rollout_gate.promql('slow', below=5)\n"
-    )
+    bench.test("import pytest\n@pytest.mark.stage1\ndef test_it(rollout_gate): rollout_gate.promql('slow', below=5)\n")
     result = bench.pytester.runpytest_subprocess(
         *("-p", "no:playwright", "-p", "no:locust", "-p", "no:hypothesispytest"),
         *("--rollout-env=staging", "--rollout-push=never", "--alluredir=allure"),

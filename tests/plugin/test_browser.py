@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,8 +35,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 @pytest.fixture(autouse=True)
-def _forget(request: pytest.FixtureRequest) -> None:
-    request.addfinalizer(find_browser.cache_clear)
+def _forget() -> Iterator[None]:
+    yield
+    find_browser.cache_clear()
 
 
 def of_playwright(home: Path, *names: str) -> None:
@@ -45,7 +46,8 @@ def of_playwright(home: Path, *names: str) -> None:
         (home / name / "INSTALLATION_COMPLETE").touch()
 
 
-def test_without_any_it_says_how_to_get_one(install: Install) -> None:
+@pytest.mark.usefixtures("install")
+def test_without_any_it_says_how_to_get_one() -> None:
     assert find_browser() == Browser("none", None, "(run: make setup)")
     assert str(find_browser()) == "none (run: make setup)"
 
@@ -66,9 +68,7 @@ def test_playwrights_own_comes_before_the_systems(install: Install, tmp_path: Pa
     assert find_browser() == Browser("playwright-chromium", None, "chromium-1200")
 
 
-def test_playwrights_folder_may_be_elsewhere(
-    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_playwrights_folder_may_be_elsewhere(install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install("chromium")
     of_playwright(tmp_path / "elsewhere", "chromium_headless_shell-1150")
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "elsewhere"))

@@ -73,7 +73,7 @@ def test_outcomes(bench: Bench, source: str, outcome: str, message: str) -> None
     (run,) = runs(bench)
     assert (run["canary"], run["rollout"], run["environment"]) == ("smoke", "shop", "staging")
     assert run["outcome"] == outcome
-    assert pytest.LineMatcher([run["message"]]).fnmatch_lines([message]) is None
+    pytest.LineMatcher([run["message"]]).fnmatch_lines([message])
     assert (result.ret == 0) is (outcome == "ok")
     assert not bench.verdict_path.exists()
     assert 0 < run["ended_at"] - run["started_at"] < 60

@@ -18,7 +18,8 @@ BROKEN = {
         "  - stage: 1\n    name: Reads\n    gates:\n      - {id: a, promql: x, belw: 1}\n"
     ): "shop.rollout.yaml:7:28: unknown key 'belw'; did you mean 'below'?",
     (
-        "rollout: shop\nenvironments: {staging: {target: http://x}}\nstages:\n  - stage: 1\n    name: Reads\n    gates: []\n"
+        "rollout: shop\nenvironments: {staging: {target: http://x}}\nstages:\n"
+        "  - stage: 1\n    name: Reads\n    gates: []\n"
     ): "shop.rollout.yaml:6:12: at least one entry is needed here",
 }
 
@@ -154,7 +155,9 @@ def test_two_plans_of_one_rollout_are_refused(bench: Bench) -> None:
     result = bench.run("-m", "stage1")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*two plans are called 'shop': */a/shop.rollout.yaml, */b/shop.rollout.yaml; rename one"])
+    result.stderr.fnmatch_lines(
+        ["*two plans are called 'shop': */a/shop.rollout.yaml, */b/shop.rollout.yaml; rename one"]
+    )
 
 
 def test_a_plan_that_was_not_looked_for_is_never_judged(bench: Bench) -> None:

@@ -186,7 +186,9 @@ def test_without_a_plan_the_fixture_says_what_it_needs(bench: Bench) -> None:
     result = bench.run()
 
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["E*GateError: rollout_gate needs a plan: put a *.rollout.yaml in the folder of the*give that folder to pytest"])
+    result.stdout.fnmatch_lines(
+        ["E*GateError: rollout_gate needs a plan: put a *.rollout.yaml in the folder of the*give that folder to pytest"]
+    )
 
 
 def test_the_nearest_plan_is_asked(bench: Bench) -> None:

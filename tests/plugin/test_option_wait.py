@@ -45,9 +45,7 @@ def test_waiting(
     result = bench.run("-m", "stage1", *arguments)
 
     assert (bench.decision, result.ret) == (decision, int(decision != "GO"))
-    assert bench.checks()["speed"] == (
-        "passed within-limit" if decision == "GO" else "inconclusive window-not-elapsed"
-    )
+    assert bench.checks()["speed"] == ("passed within-limit" if decision == "GO" else "inconclusive window-not-elapsed")
     assert time.monotonic() - begun < 10
 
 

@@ -74,9 +74,7 @@ def test_marks_that_make_pytest_green_hold(bench: Bench, mark: str, reason: str)
 
 def test_a_skip_mark_on_one_gate_names_its_reason(bench: Bench) -> None:
     bench.plan(GATE, OTHER)
-    bench.pytester.makeconftest(
-        SKIP_ALL.format(mark="skip(reason='later')").replace("in items:", "in items[:1]:")
-    )
+    bench.pytester.makeconftest(SKIP_ALL.format(mark="skip(reason='later')").replace("in items:", "in items[:1]:"))
 
     result = bench.run("-m", "stage1", "-rs")
 

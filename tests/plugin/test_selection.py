@@ -163,9 +163,7 @@ def test_find_plans(pytester: pytest.Pytester, tree: Path, arguments: tuple[str,
     assert all(plan.is_absolute() for plan in found)
 
 
-def test_find_plans_from_below_the_root(
-    pytester: pytest.Pytester, tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_find_plans_from_below_the_root(pytester: pytest.Pytester, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree / "canaries")
 
     config = pytester.parseconfig("--rootdir", str(tree), "a", "..")

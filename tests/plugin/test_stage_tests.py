@@ -1,4 +1,4 @@
-"""Python tests with a stage marker are checks of that stage: whatever keeps one from passing keeps the stage from GO."""
+"""Python tests with a stage marker are checks of that stage: unless each of them passes, there is no GO."""
 
 from __future__ import annotations
 
@@ -115,9 +115,11 @@ def test_decision_of_a_stage_with_one_test(bench: Bench, source: str, decision: 
         ("--deselect", "test_shop.py::test_other"),
         ("-m", "stage1 and not slow"),
         ("test_shop.py::test_it", "shop.rollout.yaml"),
+        ("shop.rollout.yaml",),
+        ("shop.rollout.yaml::stage1",),
         ("--ignore", "test_shop.py"),
     ],
-    ids=["-k", "--deselect", "-m", "node id", "--ignore"],
+    ids=["-k", "--deselect", "-m", "node id", "plan only", "stage only", "--ignore"],
 )
 def test_deselected_stage_test_holds(bench: Bench, arguments: tuple[str, ...]) -> None:
     bench.plan()

@@ -1,11 +1,12 @@
-"""Gates over a real Prometheus, filled by remote write at times of its own; and over fakes that misbehave."""
+"""Gates over a real Prometheus, filled by remote write at times of its own."""
 
 from __future__ import annotations
 
 import math
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,7 +122,7 @@ def test_requests_are_counted_exactly(past: Past) -> None:
     result = past.judged(RATIO)
     assert (result.verdict, result.samples, result.derivation["bad"]) == (PASSED, 6012, 12)
     assert result.window == (past.start, past.start + LENGTH)
-    assert past.judged({**RATIO, "below": "0.15%"}).verdict is BREACHED
+    assert past.judged({**RATIO, "below": "0.1%"}).verdict is BREACHED
 
 
 def test_absent_bad_requests_are_none(past: Past) -> None:
@@ -259,7 +260,7 @@ def test_a_quantile_agrees_with_prometheus(past: Past) -> None:
 
 
 def test_without_scrapes_and_a_given_interval_nothing_is_judged(past: Past) -> None:
-    unknown = Target(**{**{name: getattr(TARGET, name) for name in TARGET.__slots__}, "scrape_interval": None})
+    unknown = replace(TARGET, scrape_interval=None)
     result = Gatherer(past.prometheus, unknown, None, past.now).judge(Gate.model_validate({"id": "g", **RATIO}))
     assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.NO_DATA)
 

@@ -1,0 +1,326 @@
+"""Deciding a stage over time: a clock that only moves when somebody sleeps, and sources that are made up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from pytest_rollout.canary import CanaryRunner
+from pytest_rollout.errors import EvidenceError, SourceUnreachable
+from pytest_rollout.judge.history import CanaryRun
+from pytest_rollout.plan.model import Gate, Stage
+from pytest_rollout.sources.flags import FlagReader
+from pytest_rollout.sources.http import Answer
+from pytest_rollout.sources.prometheus import Prometheus
+from pytest_rollout.stage import FLAG_STATE, Clock, Scene, Waiting, decide
+from pytest_rollout.target import Target
+from pytest_rollout.verdict import CheckResult, Reason, Verdict
+
+START = 1_000_000.0
+COUNTER = {"id": "rollbacks", "counter": {"of": "rollbacks_total"}, "at_most": 0, "over": "10s"}
+VALUE = {"id": "targets", "promql": "min(up)", "at_least": 1}
+CANARY = {"id": "smoke", "canary": {"name": "smoke", "passes": 2, "across": "10s"}}
+FLAGS = {"READS": {"value": True, "cohort": "admin"}}
+
+
+@dataclass
+class World:
+    """Made-up sources: Prometheus scrapes every second since ``up_since``, counting what ``rollbacks`` says."""
+
+    now: float = START
+    up_since: float = START - 1000
+    flipped_at: float | None = START - 1000
+    flag: bool = True
+    rollbacks: Callable[[float], float] = lambda _: 0.0
+    value: float = 1.0
+    prometheus_is_down: bool = False
+    flags_are_down: bool = False
+    log_is_broken: bool = False
+    outcomes: dict[int, str] = field(default_factory=dict)
+    """Outcome of the n-th canary run, from 0, if it is not ``ok``."""
+    runs: list[CanaryRun] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    waits: list[Waiting] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0, "a wait that does not wait never ends"
+        self.now += seconds
+
+    def __call__(self, _method: str, url: str, /, *, form: Mapping[str, str] | None = None, json: Any = None) -> Answer:  # noqa: ARG002
+        """Answer like Prometheus or like an OFREP service."""
+        if self.prometheus_is_down if "/api/v1" in url else self.flags_are_down:
+            raise SourceUnreachable(f"{url}: nobody there")
+        if "/ofrep/" in url:
+            return _said({"key": "READS", "value": self.flag, "reason": "STATIC", "metadata": self._metadata()})
+        if "/targets" in url:
+            targets = [{"labels": {"job": "app"}, "scrapeInterval": "1s"}]
+            return _said({"status": "success", "data": {"activeTargets": targets}})
+        assert form is not None
+        self.asked.append(form["query"])
+        return _said({"status": "success", "data": self._found(form["query"], float(form["time"]))})
+
+    def _metadata(self) -> dict[str, str]:
+        if self.flipped_at is None:
+            return {}
+        return {"changedAt": datetime.fromtimestamp(self.flipped_at, UTC).isoformat()}
+
+    def _found(self, query: str, at: float) -> dict[str, Any]:
+        if "[" not in query:
+            return {"resultType": "vector", "result": [{"metric": {}, "value": [at, str(self.value)]}]}
+        selector, _, rest = query.partition("[")
+        seconds = float(rest.removesuffix("ms]")) / 1000
+        times = [t for t in map(float, range(int(at - seconds), int(at) + 1)) if at - seconds <= t <= at]
+        values = [[t, str(self.rollbacks(t))] for t in times if t >= self.up_since]
+        series = [{"metric": {"job": "app"}, "values": values}] if values and "process_start" not in selector else []
+        return {"resultType": "matrix", "result": series}
+
+    # The canary runner
+
+    def history(self, canary: str) -> list[CanaryRun]:
+        if self.log_is_broken:
+            raise EvidenceError("the evidence log is broken")
+        return [run for run in self.runs if run.canary == canary]
+
+    def run(self, canary: str, deadline: float) -> CanaryRun:
+        assert deadline == 120
+        outcome = self.outcomes.get(len(self.runs), "ok")
+        run = CanaryRun(
+            run_id=str(len(self.runs)),
+            canary=canary,
+            started_at=self.now,
+            ended_at=self.now,
+            outcome=outcome,
+            message=outcome,
+        )
+        self.runs.append(run)
+        return run
+
+    def scene(self, *, flags: Any = None, settle: str = "0s", flipped_at: float | None = None) -> Scene:
+        stage = {
+            "stage": 1,
+            "name": "n",
+            "flags": FLAGS if flags is None else flags,
+            "settle": settle,
+            "gates": [VALUE],
+        }
+        return Scene(
+            stage=Stage.model_validate(stage),
+            target=Target(
+                environment="staging",
+                url="http://target",
+                prometheus="http://prometheus",
+                pushgateway=None,
+                flags_url="http://flags",
+                flags_token=None,
+                time_scale=1,
+                wait=0,
+                scrape_interval=None,
+                rehearsal=(),
+            ),
+            prometheus=Prometheus("http://prometheus", self),
+            flags=FlagReader("http://flags", self),
+            canaries=cast("CanaryRunner", self),
+            flipped_at=flipped_at,
+            clock=Clock(lambda: self.now, self.sleep),
+        )
+
+    def decide(self, *gates: dict[str, Any], wait: float = 0, exhaustive: bool = False, **scene: Any) -> Results:
+        models = [Gate.model_validate(gate) for gate in gates]
+        return decide(self.scene(**scene), models, wait=wait, exhaustive=exhaustive, progress=self.waits.append)
+
+
+Results = dict[str, CheckResult]
+
+
+def _said(body: Any) -> Answer:
+    return Answer(200, json.dumps(body))
+
+
+def words(results: Results) -> dict[str, str]:
+    return {name: f"{result.verdict.value} {result.reason.value}" for name, result in results.items()}
+
+
+def test_everything_well_is_decided_at_once() -> None:
+    world = World()
+    results = world.decide(COUNTER, VALUE)
+    assert set(words(results).values()) == {"passed within-limit"}
+    assert set(results) == {FLAG_STATE, "rollbacks", "targets"}
+    assert world.now == START
+
+
+def test_all_gates_see_one_instant_one_scrape_ago() -> None:
+    results = World().decide(COUNTER, {**COUNTER, "id": "again", "over": "30s"})
+    assert {result.window[1] for result in results.values() if result.window} == {START - 1}
+
+
+def test_the_same_question_is_asked_once() -> None:
+    world = World()
+    world.decide(COUNTER, {**COUNTER, "id": "again"})
+    assert len(world.asked) == len(set(world.asked)) == 2  # the counter and the process's start
+
+
+def test_a_window_begins_no_earlier_than_flip_and_settle() -> None:
+    world = World(flipped_at=START - 8, rollbacks=lambda t: float(t > START - 20))
+    results = world.decide(COUNTER, settle="2s")
+    assert results["rollbacks"].window == (START - 6, START - 1)
+    assert words(results)["rollbacks"] == "inconclusive window-not-elapsed"
+    assert results["rollbacks"].ready_in == pytest.approx(5)
+
+
+def test_a_wait_ends_as_soon_as_everything_is_decided() -> None:
+    world = World(flipped_at=START)
+    assert set(words(world.decide(COUNTER, wait=60)).values()) == {"passed within-limit"}
+    assert 10 <= world.now - START <= 13
+    assert {name for waiting in world.waits for name in waiting.checks} == {"rollbacks"}
+    assert all(waiting.budget == 60 for waiting in world.waits)
+
+
+def test_a_wait_that_cannot_be_long_enough_is_not_begun() -> None:
+    world = World(flipped_at=START)
+    assert words(world.decide(COUNTER, wait=5))["rollbacks"] == "inconclusive window-not-elapsed"
+    assert world.now == START
+
+
+def test_what_cannot_arrive_is_not_waited_for() -> None:
+    world = World(value=float("nan"))
+    assert words(world.decide(VALUE, wait=60))["targets"] == "inconclusive not-a-number"
+    assert world.now == START
+
+
+def test_a_breach_ends_the_wait_for_the_others() -> None:
+    world = World(flipped_at=START, value=0)
+    results = words(world.decide(COUNTER, VALUE, wait=60))
+    assert results["targets"] == "breached limit-breached"
+    assert results["rollbacks"] == "inconclusive window-not-elapsed"
+    assert world.now == START
+
+
+def test_an_exhaustive_wait_follows_every_check_to_its_end() -> None:
+    world = World(flipped_at=START, value=0)
+    results = words(world.decide(COUNTER, VALUE, wait=60, exhaustive=True))
+    assert results == {
+        FLAG_STATE: "passed within-limit",
+        "targets": "breached limit-breached",
+        "rollbacks": "passed within-limit",
+    }
+
+
+def test_what_passed_early_and_fails_later_has_failed() -> None:
+    world = World(flipped_at=START, rollbacks=lambda t: float(t >= START + 5))
+    results = world.decide(VALUE, COUNTER, CANARY, wait=60)
+    assert words(results)["rollbacks"] == "breached limit-breached"
+    assert world.now < START + 10
+
+
+def test_a_canary_runs_once_at_first_and_again_when_it_is_due() -> None:
+    world = World()
+    assert words(world.decide(CANARY, wait=60))["smoke"] == "passed within-limit"
+    assert [run.started_at - START for run in world.runs] == [0, pytest.approx(10, abs=1.1)]
+    assert world.runs[1].started_at - world.runs[0].started_at >= 10
+
+
+def test_without_a_wait_a_canary_runs_once_and_says_when_next() -> None:
+    world = World()
+    results = world.decide(CANARY)
+    assert (words(results)["smoke"], len(world.runs)) == ("inconclusive too-few-passes", 1)
+    assert results["smoke"].message == (
+        "passed 1 times in a row, 2 passes at least 10 s apart are needed; next run in 10 s"
+    )
+
+
+def test_passes_of_an_earlier_run_count_and_those_before_the_flip_do_not() -> None:
+    world = World(flipped_at=START - 20)
+    for started in (-30.0, -15.0):
+        world.now = START + started
+        world.run("smoke", 120)
+    world.now = START
+    results = world.decide(CANARY)
+    assert words(results)["smoke"] == "passed within-limit"
+    assert results["smoke"].value == 2
+
+
+@pytest.mark.parametrize(("outcome", "said"), [("failed", "breached canary-failed"), ("error", "error canary-error")])
+def test_a_canary_that_does_not_pass_is_not_run_again(outcome: str, said: str) -> None:
+    world = World(outcomes={0: outcome})
+    assert words(world.decide(CANARY, wait=60))["smoke"] == said
+    assert len(world.runs) == 1
+
+
+def test_a_failure_between_passes_starts_the_count_anew() -> None:
+    world = World(outcomes={1: "failed"})
+    assert words(world.decide(CANARY, wait=60))["smoke"] == "breached canary-failed"
+    world.now += 20
+    assert words(world.decide(CANARY))["smoke"] == "inconclusive too-few-passes"
+
+
+def test_a_log_that_cannot_be_read_is_an_error() -> None:
+    assert words(World(log_is_broken=True).decide(CANARY))["smoke"] == "error canary-error"
+
+
+def test_a_dead_prometheus_is_an_error_of_every_gate_that_needs_it_and_of_no_other() -> None:
+    results = words(World(prometheus_is_down=True).decide(COUNTER, VALUE, {"id": "smoke", "canary": {"name": "smoke"}}))
+    assert results == {
+        FLAG_STATE: "passed within-limit",
+        "rollbacks": "error source-unreachable",
+        "targets": "error source-unreachable",
+        "smoke": "passed within-limit",
+    }
+
+
+def test_a_dead_flag_service_is_an_error_of_the_flags() -> None:
+    results = words(World(flags_are_down=True).decide(COUNTER))
+    assert results[FLAG_STATE] == "error flag-not-evaluated"
+
+
+def test_a_flag_with_the_wrong_value_is_a_breach() -> None:
+    assert words(World(flag=False).decide(VALUE))[FLAG_STATE] == "breached flag-mismatch"
+
+
+def test_a_flip_nobody_knows_the_time_of_keeps_the_stage_from_passing() -> None:
+    results = World(flipped_at=None).decide(VALUE)
+    assert words(results)[FLAG_STATE] == "inconclusive flip-unknown"
+
+
+def test_a_time_of_the_flip_is_believed_only_where_the_service_is_silent() -> None:
+    told = World(flipped_at=None).decide(COUNTER, flipped_at=START - 6)
+    assert (words(told)[FLAG_STATE], told["rollbacks"].window) == ("passed within-limit", (START - 6, START - 1))
+    overruled = World(flipped_at=START - 4).decide(COUNTER, flipped_at=START - 1000)
+    assert overruled["rollbacks"].window == (START - 4, START - 1)
+
+
+def test_a_flip_during_the_wait_starts_the_window_anew() -> None:
+    world = World(flipped_at=START)
+    sleep = world.sleep
+
+    def flip_at_five(seconds: float) -> None:
+        sleep(seconds)
+        if world.now > START + 5:
+            world.flipped_at = START + 5
+
+    scene = world.scene()
+    gates = [Gate.model_validate(COUNTER)]
+    moving = replace(scene, clock=Clock(scene.clock.now, flip_at_five))
+    assert decide(moving, gates, wait=60)["rollbacks"].verdict is Verdict.PASSED
+    assert world.now >= START + 15
+
+
+def test_an_unproven_criterion_never_passes() -> None:
+    result = World().decide({"id": "tickets", "unproven": "no spike in tickets"}, wait=60)["tickets"]
+    assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, Reason.UNPROVEN)
+    assert result.message == (
+        "not proven yet: no spike in tickets; replace this entry of the plan with a gate that proves it"
+    )
+
+
+@pytest.mark.parametrize("missing", ["prometheus", "flags"])
+def test_an_environment_without_a_source_is_an_error(missing: str) -> None:
+    scene = World().scene()
+    bare = replace(scene, prometheus=None) if missing == "prometheus" else replace(scene, flags=None)
+    results = decide(bare, [Gate.model_validate(VALUE)])
+    broken = results["targets" if missing == "prometheus" else FLAG_STATE]
+    assert (broken.verdict, broken.reason) == (Verdict.ERROR, Reason.ENVIRONMENT)

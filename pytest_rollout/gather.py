@@ -11,7 +11,7 @@ from pytest_rollout.judge.quantile import judge_quantile
 from pytest_rollout.judge.samples import Series, Window
 from pytest_rollout.judge.share import RatioEvidence, judge_ratio
 from pytest_rollout.judge.value import judge_counter, judge_value
-from pytest_rollout.plan.model import Gate, Quantile, Ratio
+from pytest_rollout.plan.gates import Gate, Quantile, Ratio
 from pytest_rollout.plan.promql import parse_selector
 from pytest_rollout.sources.prometheus import Found, Prometheus
 from pytest_rollout.target import Target

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_rollout.errors import EnvironmentUnready
-from pytest_rollout.plan.model import did_you_mean
+from pytest_rollout.plan.strict import did_you_mean
 from pytest_rollout.process import die_with_parent
 
 STATE_VARIABLE = "ROLLOUT_SANDBOX"

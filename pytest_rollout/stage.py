@@ -10,7 +10,8 @@ from pytest_rollout.canary import CanaryRunner
 from pytest_rollout.errors import EvidenceError
 from pytest_rollout.gather import Gatherer
 from pytest_rollout.judge.history import FlagReading, Passes, due_at, judge_canary, judge_flags, streak
-from pytest_rollout.plan.model import Gate, Stage
+from pytest_rollout.plan.gates import Gate
+from pytest_rollout.plan.model import Stage
 from pytest_rollout.sources.flags import FlagReader
 from pytest_rollout.sources.prometheus import Prometheus
 from pytest_rollout.target import Target

@@ -13,7 +13,8 @@ import pytest
 from pytest_rollout.canary import CanaryRunner
 from pytest_rollout.errors import EvidenceError, SourceUnreachable
 from pytest_rollout.judge.history import CanaryRun
-from pytest_rollout.plan.model import Gate, Stage
+from pytest_rollout.plan.gates import Gate
+from pytest_rollout.plan.model import Stage
 from pytest_rollout.sources.flags import FlagReader
 from pytest_rollout.sources.http import Answer
 from pytest_rollout.sources.prometheus import Prometheus

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from pytest_rollout.errors import EnvironmentUnready, PlanError
 from pytest_rollout.plan.document import Document, KeyPath, read_document
-from pytest_rollout.plan.model import ENV_REFERENCE, Environment, Plan, did_you_mean
+from pytest_rollout.plan.model import ENV_REFERENCE, Environment, Plan
+from pytest_rollout.plan.strict import did_you_mean
 
 _WORDS = {
     "model_type": "a mapping of keys to values is needed here",

@@ -12,7 +12,8 @@ from pytest_rollout.plugin.stash import plans_key, world_key
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_rollout.plan.model import Gate, Stage
+    from pytest_rollout.plan.gates import Gate
+    from pytest_rollout.plan.model import Stage
     from pytest_rollout.target import Target
     from pytest_rollout.verdict import CheckResult
 
@@ -101,7 +102,7 @@ def _gate(name: str, keys: dict[str, Any]) -> Gate:
     from pydantic import ValidationError
 
     from pytest_rollout.errors import GateError
-    from pytest_rollout.plan.model import Gate
+    from pytest_rollout.plan.gates import Gate
 
     try:
         return Gate.model_validate({"id": re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._"), **keys})

@@ -19,8 +19,9 @@ from pytest_rollout.verdict import CheckResult, Reason, broken
 
 if TYPE_CHECKING:
     from pytest_rollout.evidence.log import EvidenceLog, Place
+    from pytest_rollout.plan.gates import Gate
     from pytest_rollout.plan.loader import LoadedPlan
-    from pytest_rollout.plan.model import Gate, Stage
+    from pytest_rollout.plan.model import Stage
     from pytest_rollout.sandbox import Sandbox
     from pytest_rollout.sources.http import Http
     from pytest_rollout.stage import Progress, Scene

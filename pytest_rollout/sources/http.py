@@ -21,7 +21,10 @@ class Answer:
 
 def without_credentials(url: str) -> str:
     """Return a URL that may be shown: without user, password and query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the address given"  # where the credentials are in it, nobody knows
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -54,7 +57,7 @@ class Http:
                 return Answer(response.status_code, self._read(response, until))
         except httpx.HTTPError as exc:
             raise SourceUnreachable(f"{without_credentials(url)}: {str(exc) or type(exc).__name__}") from exc
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, UnicodeError):  # the second is about names that cannot be
             raise SourceUnreachable(f"{without_credentials(url)}: not a URL") from None
 
     def _read(self, response: Any, until: float) -> str:

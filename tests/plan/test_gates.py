@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pytest_rollout.errors import PlanError
+from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.loader import load_plan
-from pytest_rollout.plan.model import Gate
 
 PLAN = """\
 rollout: shop

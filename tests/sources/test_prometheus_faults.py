@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from pytest_rollout.gather import Gatherer
-from pytest_rollout.plan.model import Gate
+from pytest_rollout.plan.gates import Gate
 from pytest_rollout.sources.http import Http
 from pytest_rollout.sources.prometheus import Prometheus
 from pytest_rollout.target import Target

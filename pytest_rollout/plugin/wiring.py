@@ -118,7 +118,8 @@ def _register_recorder(config: pytest.Config, settings: Settings, plans: list[Pa
 
 
 def _register_parts(config: pytest.Config, settings: Settings, plans: list[Path]) -> None:
-    from pytest_rollout.plugin.controller import Controller, Distribution, Worker
+    from pytest_rollout.plugin.controller import Controller
+    from pytest_rollout.plugin.distribution import Distribution, Worker
 
     manager = config.pluginmanager
     world = config.stash[world_key]

@@ -51,7 +51,7 @@ def _short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_rollout.sources.prometheus._RETRY_BUDGET", 0.25)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def http() -> Iterator[Http]:
     client = Http(deadline=DEADLINE)
     yield client

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pytest_rollout.canary import CanaryRunner
 from pytest_rollout.errors import EvidenceError
 from pytest_rollout.gather import Gatherer
-from pytest_rollout.judge.history import FlagReading, Passes, due_at, judge_canary, judge_flags, streak
-from pytest_rollout.plan.gates import Gate
+from pytest_rollout.judge.history import CanaryRun, FlagReading, Passes, judge_canary, judge_flags
+from pytest_rollout.plan.gates import CanaryHistory, Gate
 from pytest_rollout.plan.model import Stage
 from pytest_rollout.sources.flags import FlagReader
 from pytest_rollout.sources.prometheus import Prometheus
@@ -89,18 +89,15 @@ def look(scene: Scene, gates: Sequence[Gate], *, first: bool) -> dict[str, Check
 
     The first look of a run makes every canary run once, so that no pass is older than the run.
     """
-    results: dict[str, CheckResult] = {}
-    readings = _read_flags(scene)
+    canaries = {gate.id: gate.canary for gate in gates if gate.canary is not None}
+    before = _since(scene, _read_flags(scene)) if canaries else None
+    runs = {name: _runs(scene, canary, before, first=first) for name, canary in canaries.items()}
+    readings = _read_flags(scene)  # canaries take time: what counts is the state at the instant of judging
     since = _since(scene, readings)
-    for gate in gates:
-        if gate.canary is not None:
-            results[gate.id] = _canary(scene, gate, since, first=first)
-    if results:
-        readings = _read_flags(scene)  # canaries take time: what counts is the state at the instant of judging
-        since = _since(scene, readings)
     if scene.prometheus is not None:
         scene.prometheus.forget()
     gatherer = Gatherer(scene.prometheus, scene.target, since, scene.clock.now())
+    results = {name: _canary(scene, canary, runs[name], since) for name, canary in canaries.items()}
     if scene.stage.flags:
         results[FLAG_STATE] = _flag_state(scene, readings)
     for gate in gates:
@@ -138,18 +135,24 @@ def _flag_state(scene: Scene, readings: Sequence[FlagReading]) -> CheckResult:
     return judge_flags(wanted, readings, scene.clock.now())
 
 
-def _canary(scene: Scene, gate: Gate, since: float | None, *, first: bool) -> CheckResult:
-    runner, wanted, clock = scene.canaries, gate.canary, scene.clock
-    if runner is None or wanted is None:
+def _runs(scene: Scene, canary: CanaryHistory, since: float | None, *, first: bool) -> list[CanaryRun] | CheckResult:
+    """Return the runs of a canary, with one more if it is due, or why there cannot be any."""
+    if scene.canaries is None:
         return broken(Reason.ENVIRONMENT, "canaries cannot be run here")
-    passes = Passes(wanted.passes, scene.target.scaled(wanted.across))
     try:
-        runs = runner.history(wanted.name)
-        good = streak(runs, since or 0.0)
-        over = bool(runs) and runs[-1].outcome != "ok"
-        enough = judge_canary(runs, passes, since or 0.0, clock.now()).verdict is Verdict.PASSED
-        if first or not (over or enough or clock.now() < due_at(good, passes, clock.now())):
-            runs = [*runs, runner.run(wanted.name, wanted.deadline)]
+        runs = scene.canaries.history(canary.name)
+        so_far = _canary(scene, canary, runs, since)
+        if first or (so_far.may_still_arrive and not so_far.ready_in):
+            runs = [*runs, scene.canaries.run(canary.name, canary.deadline)]
     except EvidenceError as exc:
         return broken(Reason.CANARY_ERROR, str(exc))
-    return judge_canary(runs, passes, since or 0.0, clock.now())
+    return runs
+
+
+def _canary(
+    scene: Scene, canary: CanaryHistory, runs: list[CanaryRun] | CheckResult, since: float | None
+) -> CheckResult:
+    if isinstance(runs, CheckResult):
+        return runs
+    passes = Passes(canary.passes, scene.target.scaled(canary.across))
+    return judge_canary(runs, passes, since or 0.0, scene.clock.now())

@@ -1,4 +1,4 @@
-"""Subprocesses end: by themselves, at their deadline with everything they started, or with their parent."""
+"""Subprocesses that end: by themselves, at their deadline, or with their parent."""
 
 from __future__ import annotations
 
@@ -6,86 +6,140 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pytest_rollout.process import run_bounded
 
-ROOT = Path(__file__).parents[1]
+FAMILY = """
+    import os, signal, subprocess, sys, time
+    if {deaf}:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    grandchild = subprocess.Popen([sys.executable, "-c", ignore], stdout=subprocess.PIPE)
+    grandchild.stdout.readline()
+    with open("pids.new", "w") as file:
+        file.write(f"{{os.getpid()}} {{grandchild.pid}}")
+    os.rename("pids.new", "pids")
+    time.sleep(60)
+"""
+"""A process with a child that does not listen to SIGTERM; ``deaf`` says whether it listens itself."""
 
 
-def run(tmp_path: Path, code: str, deadline: float = 20.0) -> int | None:
-    output = tmp_path / "output.log"
-    return run_bounded(
-        [sys.executable, "-c", code], cwd=tmp_path, env=dict(os.environ), deadline=deadline, output=output
-    )
+def run(folder: Path, code: str, *arguments: str, deadline: float = 20.0, **variables: str) -> int | None:
+    argv = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+    env = {"PATH": os.environ["PATH"], **variables}
+    return run_bounded(argv, cwd=folder, env=env, deadline=deadline, output=folder / "output")
 
 
 def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
+    """Whether a process runs; one that has ended and was not fetched does not."""
     status = Path(f"/proc/{pid}/stat")
-    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
+    if Path("/proc/self/stat").exists():
+        return status.exists() and status.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return not subprocess.run(["kill", "-0", str(pid)], check=False, capture_output=True).returncode
 
 
-def gone(pid: int, seconds: float = 10.0) -> bool:
-    until = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < until:
-        time.sleep(0.02)
-    return not alive(pid)
+def await_pids(folder: Path) -> list[int]:
+    deadline = time.monotonic() + 20
+    while not (folder / "pids").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return [int(pid) for pid in (folder / "pids").read_text().split()]
 
 
-@pytest.mark.parametrize("code", [0, 3])
-def test_the_exit_code_comes_back_and_the_output_is_kept(tmp_path: Path, code: int) -> None:
-    said = f"import sys; print('out'); print('err', file=sys.stderr); sys.exit({code})"
-    assert run(tmp_path, said) == code
-    assert sorted((tmp_path / "output.log").read_text().split()) == ["err", "out"]
+def still_alive(pids: list[int]) -> list[int]:
+    """Return who is still there after a while."""
+    deadline = time.monotonic() + 10
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return [pid for pid in pids if alive(pid)]
 
 
-def test_standard_input_is_empty(tmp_path: Path) -> None:
-    assert run(tmp_path, "import sys; sys.exit(len(sys.stdin.read()))") == 0
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder; whoever left a pid there is ended after the test."""
+    yield tmp_path
+    for pid in (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else ():
+        if alive(int(pid)):
+            os.kill(int(pid), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("deaf", [False, True], ids=["polite", "deaf to SIGTERM"])
-def test_a_deadline_ends_the_child_and_what_it_started(tmp_path: Path, deaf: bool) -> None:
-    ignore = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" if deaf else ""
-    code = (
-        f"{ignore}\nimport subprocess, sys, time\n"
-        "grandchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        "print(grandchild.pid, flush=True)\ntime.sleep(60)"
-    )
-    began = time.monotonic()
-    assert run(tmp_path, code, deadline=1.5) is None
-    assert time.monotonic() - began < 15
-    assert gone(int((tmp_path / "output.log").read_text()))
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_the_exit_code_is_told(folder: Path, code: int) -> None:
+    assert run(folder, "import sys; sys.exit(int(sys.argv[1]))", str(code)) == code
 
 
-def test_nothing_is_left_behind_by_a_child_that_ends_well(tmp_path: Path) -> None:
-    code = (
-        "import subprocess, sys\n"
-        "deaf = 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)'\n"
-        "print(subprocess.Popen([sys.executable, '-c', deaf]).pid)"
-    )
-    assert run(tmp_path, code) == 0
-    assert gone(int((tmp_path / "output.log").read_text()))
+def test_a_process_that_dies_of_a_signal_has_a_code_too(folder: Path) -> None:
+    assert run(folder, "import os; os.kill(os.getpid(), 9)") == -9
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tell a child that its parent died")
-def test_a_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
-    code = (
-        "import os, sys\nfrom pathlib import Path\nfrom pytest_rollout.process import run_bounded\n"
-        "child = [sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)']\n"
-        f"run_bounded(child, cwd=Path('.'), env=dict(os.environ), deadline=50, output=Path({str(tmp_path / 'pid')!r}))"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-    pid_file = tmp_path / "pid"
-    until = time.monotonic() + 20
-    while not (pid_file.exists() and pid_file.read_text().strip()) and time.monotonic() < until:
-        time.sleep(0.02)
-    parent.send_signal(signal.SIGKILL)
-    parent.wait(10)
-    assert gone(int(pid_file.read_text()))
+def test_output_and_errors_go_to_the_file_in_order(folder: Path) -> None:
+    (folder / "output").write_text("of the run before")
+    run(folder, "import os; os.write(1, b'one '); os.write(2, b'two '); os.write(1, b'three')")
+    assert (folder / "output").read_text() == "one two three"
+
+
+def test_a_process_has_its_folder_its_variables_and_nothing_to_read(folder: Path) -> None:
+    code = "import os, sys; print(os.getcwd(), os.environ['A'], 'HOME' in os.environ, repr(sys.stdin.read()))"
+    run(folder, code, A="b")
+    assert (folder / "output").read_text().split() == [str(folder), "b", "False", "''"]
+
+
+@pytest.mark.parametrize("deaf", [False, True], ids=["listens", "deaf"])
+def test_at_the_deadline_the_whole_family_ends(folder: Path, *, deaf: bool) -> None:
+    begun = time.monotonic()
+    assert run(folder, FAMILY.format(deaf=deaf), deadline=1.0) is None
+    assert time.monotonic() - begun < 10
+    assert still_alive(await_pids(folder)) == []
+
+
+def test_a_process_that_listens_is_asked_before_it_is_killed(folder: Path) -> None:
+    code = """
+        import signal, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("good-bye", flush=True)))
+        print("hello", flush=True)
+        time.sleep(60)
+    """
+    assert run(folder, code, deadline=1.0) is None
+    assert (folder / "output").read_text() == "hello\ngood-bye\n"
+
+
+def test_an_interrupted_wait_ends_the_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = subprocess.Popen.wait
+    pids: list[int] = []
+
+    def interrupted(child: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        if not pids:
+            pids.extend(await_pids(folder))
+            raise KeyboardInterrupt
+        return wait(child, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, FAMILY.format(deaf=False))
+    assert still_alive(pids) == []
+
+
+def test_what_a_process_leaves_behind_ends_with_it(folder: Path) -> None:
+    assert run(folder, FAMILY.format(deaf=False).replace("time.sleep(60)\n", "sys.exit(5)\n")) == 5
+    assert still_alive(await_pids(folder)) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a process to its parent")
+def test_a_process_ends_with_its_killed_parent(folder: Path) -> None:
+    child = "import os, time; open('new', 'w').write(str(os.getpid())); os.rename('new', 'pids'); time.sleep(60)"
+    parent = f"""
+        import sys
+        from pathlib import Path
+        from pytest_rollout.process import run_bounded
+        run_bounded([sys.executable, "-c", {child!r}], cwd=Path.cwd(), env={{}}, deadline=60, output=Path("out"))
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(parent)], cwd=folder) as running:
+        pids = await_pids(folder)
+        assert all(map(alive, pids))
+        running.send_signal(signal.SIGKILL)
+    assert still_alive(pids) == []

@@ -138,6 +138,12 @@ class World:
 Results = dict[str, CheckResult]
 
 
+@pytest.fixture(autouse=True)
+def _short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    for source in ("prometheus", "flags"):
+        monkeypatch.setattr(f"pytest_rollout.sources.{source}._RETRY_BUDGET", 0.0)
+
+
 def _said(body: Any) -> Answer:
     return Answer(200, json.dumps(body))
 
@@ -308,6 +314,45 @@ def test_a_flip_during_the_wait_starts_the_window_anew() -> None:
     moving = replace(scene, clock=Clock(scene.clock.now, flip_at_five))
     assert decide(moving, gates, wait=60)["rollbacks"].verdict is Verdict.PASSED
     assert world.now >= START + 15
+
+
+class Restless(World):
+    """A world in which the flag is flipped while the second canary runs."""
+
+    def run(self, canary: str, deadline: float) -> CanaryRun:
+        run = super().run(canary, deadline)
+        if len(self.runs) == 2:
+            self.now += 5
+            self.flipped_at = self.now
+        return run
+
+
+def test_a_flip_during_a_canary_leaves_no_pass_of_before() -> None:
+    world = Restless()
+    first = world.decide(CANARY, wait=12)
+    assert words(first) == {FLAG_STATE: "passed within-limit", "smoke": "inconclusive too-few-passes"}
+    assert first["smoke"].samples == 0
+    assert words(world.decide(CANARY, wait=60))["smoke"] == "passed within-limit"
+    assert [run.started_at >= (world.flipped_at or 0) for run in world.runs] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("outcome", ["failed", "error"])
+def test_a_canary_that_failed_before_a_flip_is_run_again_after_it(outcome: str) -> None:
+    world = World(flipped_at=START, outcomes={0: outcome})
+    sleep = world.sleep
+
+    def flip_at_five(seconds: float) -> None:
+        sleep(seconds)
+        if world.now > START + 5:
+            world.flipped_at = START + 5
+
+    moving = replace(world.scene(), clock=Clock(lambda: world.now, flip_at_five))
+    results = decide(moving, [Gate.model_validate(gate) for gate in (CANARY, COUNTER)], wait=60, exhaustive=True)
+    assert words(results) == {
+        FLAG_STATE: "passed within-limit",
+        "smoke": "passed within-limit",
+        "rollbacks": "passed within-limit",
+    }
 
 
 def test_an_unproven_criterion_never_passes() -> None:

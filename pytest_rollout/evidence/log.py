@@ -10,14 +10,14 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pytest_rollout.errors import EvidenceError
 from pytest_rollout.judge.history import CanaryRun
 
-_METADATA = sa.MetaData()
 _RUNS = sa.Table(
     "canary_runs",
-    _METADATA,
+    sa.MetaData(),
     sa.Column("run_id", sa.String, primary_key=True),
     sa.Column("rollout", sa.String, nullable=False),
     sa.Column("environment", sa.String, nullable=False),
@@ -111,7 +111,10 @@ class EvidenceLog:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             engine = sa.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": self._patience})
             sa.event.listen(engine, "connect", _durable)
-            _METADATA.create_all(engine)
+            with engine.begin() as connection:  # create_all looks first and creates then: two processes would collide
+                connection.execute(CreateTable(_RUNS, if_not_exists=True))
+                for index in _RUNS.indexes:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
             self._engine = engine
         return self._engine
 

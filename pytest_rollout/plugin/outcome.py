@@ -26,7 +26,7 @@ class ItemHooks:
         gates = {item.nodeid: item for item in reversed(items) if isinstance(item, GateItem)}
         items[:] = [item for item in items if gates.get(item.nodeid, item) is item]
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, call: pytest.CallInfo[Any]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -77,12 +77,13 @@ def result_of(report: pytest.TestReport) -> CheckResult | None:
 
 
 def _success(report: pytest.TestReport) -> CheckResult:
-    # The worst, not the last: a breach may have been caught by the test, or undone by a rerun.
-    return max(
-        _own_results(report),
-        key=badness,
-        default=CheckResult(verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message="the test passed"),
-    )
+    own = _own_results(report)
+    if own:
+        # The worst, not the last: a breach may have been caught by the test, or undone by a rerun.
+        return max(own, key=badness)
+    if "rollout_gate" in report.keywords:
+        return broken(Reason.TEST_ERROR, "the gate passed without having been judged; look for a plugin that runs it")
+    return CheckResult(verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message="the test passed")
 
 
 def _failure(report: pytest.TestReport) -> CheckResult:

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-# Kept in this process: pytester drops what an in-process run imported, and these would be loaded anew each time.
 import pytest
-import yaml  # noqa: F401
 
-import pytest_rollout.canary
-import pytest_rollout.plugin.controller
-import pytest_rollout.plugin.fixtures
-import pytest_rollout.plugin.recorder
-import pytest_rollout.plugin.terminal
-import pytest_rollout.plugin.wiring
-import pytest_rollout.publish.pushgateway
-import pytest_rollout.stage  # noqa: F401
+import pytest_rollout
 from tests.plugin.fakes import FakeWorld, fake_world
+
+# Kept in this process: pytester drops what an in-process run imported, and these would be loaded anew each time.
+for _module in ("httpcore", "httpx", "prometheus_client", "promql_parser", "sqlalchemy.dialects.sqlite", "yaml"):
+    importlib.import_module(_module)
+for _found in pkgutil.walk_packages(pytest_rollout.__path__, "pytest_rollout."):
+    with suppress(ImportError):  # of an extra that is not installed
+        importlib.import_module(_found.name)
 
 DEADLINE = 60
 """Seconds that one inner run may take."""
 _LEAKS = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID", "PYTEST_PLUGINS", "NO_COLOR")
-_NOT_NEEDED = (
-    *("playwright", "base_url", "locust", "hypothesispytest", "anyio", "allure_pytest", "cacheprovider"),
-    "unraisableexception",  # collects all garbage five times at the end of every run
-)
+_NOT_NEEDED = ("playwright", "base_url", "locust", "hypothesispytest", "anyio", "allure_pytest", "cacheprovider")
 
 GATE = {"id": "latency", "promql": "latency", "below": 5}
 """Passes while the fake world says ``latency`` is less than 5, which it does at first."""
@@ -41,11 +38,12 @@ FLAGS = {"READS": {"value": True}}
 
 
 _SANDBOX = """
-import json, pathlib, sys
+import json, os, pathlib, sys
 arguments = sys.argv[1:]
 if arguments[0] == "faults":
     print(json.dumps([{{"name": "api-5xx", "does": "some"}}, {{"name": "slow-reads", "does": "other"}}]))
     sys.exit()
+pathlib.Path("sandbox.pid").write_text(str(os.getpid()))
 with open("sandbox.starts", "a") as file:
     print(*arguments, file=file)
 if not {url!r}:

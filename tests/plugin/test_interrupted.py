@@ -88,6 +88,31 @@ def test_a_canary_never_outlives_its_run(bench: Bench, number: signal.Signals) -
     assert bench.decision == "HOLD"
 
 
+def test_a_sandbox_never_outlives_its_run(bench: Bench) -> None:
+    arguments = wait_for_ever(bench)
+    bench.sandbox()
+
+    with bench.running(*arguments, "--rollout-env", "sandbox") as process:
+        until(lambda: "waiting for evidence" in bench.output(), "it does not wait")
+        pid = int((bench.path / "sandbox.pid").read_text(encoding="utf-8"))
+        assert alive(pid)
+        process.kill()
+        process.wait(20)
+
+    until(lambda: not alive(pid), "the sandbox still runs")
+    assert (bench.decision, bench.document()["rehearsal"]) == ("HOLD", True)
+
+
+def test_interrupt_while_a_worker_waits(bench: Bench) -> None:
+    with bench.running(*wait_for_ever(bench), "-n1") as process:
+        until(lambda: "waiting for evidence: speed" in bench.output(), "no line says what is waited for")
+        process.send_signal(signal.SIGINT)
+        status = process.wait(20)
+
+    assert status == pytest.ExitCode.INTERRUPTED
+    assert (bench.decision, bench.document()["complete"]) == ("HOLD", True)
+
+
 @pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
 def test_stopping_at_the_first_failure_leaves_the_rest_undecided(bench: Bench, option: str) -> None:
     bench.plan({**GATE, "id": "a"}, {**GATE, "id": "b"}, {**OTHER, "id": "c"})
@@ -145,7 +170,6 @@ def test_no_run_leaves_its_folder_behind(bench: Bench, monkeypatch: pytest.Monke
     monkeypatch.setenv("TMPDIR", str(temporary))
     bench.plan()
 
-    assert bench.run_apart("-m", "stage1").ret == 0
     assert bench.run_apart("-m", "stage1", "-n1").ret == 0
     assert bench.run_apart("-m", "stage9").ret == pytest.ExitCode.USAGE_ERROR
 

@@ -16,6 +16,7 @@ def test_faults_are_switched_on_and_shown(bench: Bench) -> None:
     )
 
     assert result.ret == 0
+    assert (bench.path / "sandbox.ended").exists()
     (start,) = bench.sandbox_starts()
     assert "--fault api-5xx --fault slow-reads" in start
     result.stdout.fnmatch_lines(

@@ -64,7 +64,7 @@ def test_a_breach_ends_the_waiting(bench: Bench) -> None:
 def test_it_says_what_it_waits_for(bench: Bench, arguments: tuple[str, ...], shown: bool) -> None:
     plan(bench, SOON)
 
-    result = bench.run_apart("-m", "stage1", "--rollout-wait", "30s", *arguments)
+    result = bench.run("-m", "stage1", "--rollout-wait", "30s", *arguments)
 
     assert result.ret == 0
     lines = fnmatch.filter(result.stderr.lines, "waiting for evidence: speed (* so far, at most * s more)")

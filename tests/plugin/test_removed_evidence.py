@@ -115,6 +115,15 @@ CONFTESTS = {
         "    report.user_properties.clear(); report.outcome = 'skipped'; report.longrepr = ('x', 1, 'y')\n"
         "    return report"
     ),
+    "forgets properties of passes": (
+        "import pytest\n@pytest.hookimpl(wrapper=True)\n"
+        "def pytest_runtest_makereport():\n    report = yield\n"
+        "    report.user_properties.clear(); report.outcome = 'passed'; report.longrepr = None\n"
+        "    return report"
+    ),
+    "replaces what gates do": (
+        "def pytest_collection_modifyitems(items):\n    for item in items: item.runtest = lambda: None"
+    ),
     "sets the exit status": "def pytest_sessionfinish(session): session.exitstatus = 0",
 }
 

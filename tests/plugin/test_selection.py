@@ -163,6 +163,13 @@ def test_find_plans(pytester: pytest.Pytester, tree: Path, arguments: tuple[str,
     assert all(plan.is_absolute() for plan in found)
 
 
+def test_the_ini_key_may_name_a_file(pytester: pytest.Pytester, tree: Path) -> None:
+    config = pytester.parseconfig("--rootdir", str(tree))
+    plan = tree / "canaries" / "b" / "b.rollout.yaml"
+
+    assert find_plans(config, [plan, tree / "canaries" / "a" / ".." / "b"]) == [plan]
+
+
 def test_find_plans_from_below_the_root(pytester: pytest.Pytester, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree / "canaries")
 

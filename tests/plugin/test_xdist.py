@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.plugin.conftest import FLAGS, GATE, OTHER, Bench
 
 STAGE_TESTS = (
@@ -42,16 +40,15 @@ def test_one_process_counts_as_none(bench: Bench) -> None:
     assert bench.decision == "GO"
 
 
-@pytest.mark.parametrize("workers", ["-n1", "-n2"])
-def test_a_property_that_xdist_cannot_send_is_no_go(bench: Bench, workers: str) -> None:
-    """xdist itself ends with 0 then (``-n1``), as if there had been nothing to test."""
+def test_a_property_that_xdist_cannot_send_is_no_go(bench: Bench) -> None:
+    """xdist itself ends with 0 then, as if there had been nothing to test."""
     bench.plan()
     bench.test(
         "import decimal, pytest\n@pytest.mark.stage1\n"
         "def test_it(record_property):\n    record_property('price', decimal.Decimal(1))\n    assert False"
     )
 
-    result = bench.run_apart("-m", "stage1", workers)
+    result = bench.run_apart("-m", "stage1", "-n1")
 
     assert "INTERNALERROR" in result.stdout.str() + result.stderr.str()
     assert result.ret != 0
@@ -106,8 +103,11 @@ def test_a_broken_plan_holds_and_says_where(bench: Bench) -> None:
 
 
 def test_what_is_left_out_holds(bench: Bench) -> None:
-    """-k for a test, --deselect for a gate, --ignore for a file: one run, each must be seen by itself."""
+    """-k for a test, --deselect for a gate, --ignore for a file, a conftest without a word: each must be seen."""
     bench.plan(GATE, OTHER)
+    bench.pytester.makeconftest(
+        "def pytest_collection_modifyitems(items): items[:] = [item for item in items if '[2]' not in item.name]"
+    )
     bench.test(STAGE_TESTS)
     bench.test(STAGE_TESTS, "test_till")
 
@@ -120,6 +120,7 @@ def test_what_is_left_out_holds(bench: Bench) -> None:
     checks = bench.checks()
     assert checks.pop("errors") == "inconclusive not-reported"
     assert checks.pop("test_shop.py::test_it[3]") == "inconclusive not-reported"
+    assert checks.pop("test_shop.py::test_it[2]") == "inconclusive not-reported"
     assert set(checks.values()) == {"passed within-limit"}
     assert bench.document()["faults"] == [
         "test_till.py speaks of stage1 and was not collected as a whole; run the folder of the plan"

@@ -59,7 +59,6 @@ class Reason(StrEnum):
     SOURCE_UNREACHABLE = "source-unreachable"
     QUERY_REFUSED = "query-refused"
     BAD_ANSWER = "bad-answer"
-    BAD_PLAN = "bad-plan"
     CANARY_ERROR = "canary-error"
     FLAG_NOT_EVALUATED = "flag-not-evaluated"
     TEST_ERROR = "test-error"

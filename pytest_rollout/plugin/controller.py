@@ -163,6 +163,11 @@ class Controller:
             else:
                 self.ledger.record(key, result)
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Note that the run was cut short; pytest.exit gets here too, and may ask for exit status 0."""
+        if self.ledger:
+            self.ledger.faults.append("the run was stopped before its end")
+
     # What follows from it
 
     def _draw_up(self, *, interrupted: bool) -> dict[str, Any]:

@@ -72,6 +72,10 @@ class Recorder:
         elif not isinstance(report, pytest.SubtestReport):
             self.open.discard(report.nodeid)
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Note that the run was cut short; pytest.exit gets here too, and may ask for exit status 0."""
+        self.faults.append(("error", "the run was stopped before its end"))
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Append the run to the evidence log; a run that cannot be recorded does not succeed."""

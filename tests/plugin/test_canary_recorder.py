@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.plugin.conftest import Bench
-from tests.plugin.test_removed_evidence import CONFTESTS
+from tests.plugin.saboteurs import CONFTESTS
 
 HEAD = """
 import pytest
@@ -23,6 +23,10 @@ def untidy():
 def late():
     yield
     assert False, "left something behind"
+@pytest.fixture
+def leaving():
+    yield
+    pytest.exit("enough", returncode=0)
 def test_fine(): pass
 """
 
@@ -59,7 +63,8 @@ def runs(bench: Bench) -> list[dict[str, Any]]:
             "error",
             "test_it: skipped: later; a skipped check proves nothing",
         ),
-        ("def test_it(): pytest.exit('enough', returncode=0)", "error", "*test_it did not run to a pass"),
+        ("def test_it(): pytest.exit('enough', returncode=0)", "error", "the run was stopped before its end"),
+        ("def test_it(leaving): pass", "error", "the run was stopped before its end"),
         ("def test_it(rollout_gate): rollout_gate.promql('errors', above=0)", "failed", "test_it: the value 0 is not*"),
         ("import surely_not_there", "error", "*"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.plugin.conftest import FLAGS, GATE, OTHER, Bench
+from tests.plugin.saboteurs import CONFTESTS
 
 STAGE_TEST = "import pytest\npytestmark = pytest.mark.stage1\ndef test_it(): pass\n"
 SKIP_ALL = """
@@ -81,51 +82,6 @@ def test_a_skip_mark_on_one_gate_names_its_reason(bench: Bench) -> None:
     assert bench.checks() == {"latency": "inconclusive skipped", "errors": "passed within-limit"}
     assert bench.document()["stages"][0]["checks"][0]["message"] == "skipped: later; a skipped check proves nothing"
     assert result.ret == 1
-
-
-CONFTESTS = {
-    "drops items without a word": "def pytest_collection_modifyitems(items): del items[-1:]",
-    "drops everything": "def pytest_collection_modifyitems(items): items.clear()",
-    "does not collect the plan": "collect_ignore_glob = ['*.rollout.yaml']",
-    "swallows reports": (
-        "import pytest\n"
-        "@pytest.hookimpl(tryfirst=True)\n"
-        "def pytest_runtest_protocol(item, nextitem): return item.name == 'errors' or None"
-    ),
-    "skips while running": (
-        "import pytest\ndef pytest_runtest_setup(item):\n    if item.name == 'errors': pytest.skip('busy')"
-    ),
-    "stops early": (
-        "def pytest_runtest_logfinish(nodeid, location): pass\n"
-        "def pytest_runtest_teardown(item): item.session.shouldstop = 'enough'"
-    ),
-    "makes every report a pass": (
-        "import pytest\n@pytest.hookimpl(wrapper=True)\n"
-        "def pytest_runtest_makereport():\n    report = yield\n    report.outcome = 'passed'\n"
-        "    report.longrepr = None\n    return report"
-    ),
-    "makes every report a skip": (
-        "import pytest\n@pytest.hookimpl(wrapper=True)\n"
-        "def pytest_runtest_makereport():\n    report = yield\n"
-        "    if report.failed: report.outcome, report.longrepr = 'skipped', ('x', 1, 'y')\n    return report"
-    ),
-    "forgets properties": (
-        "import pytest\n@pytest.hookimpl(wrapper=True)\n"
-        "def pytest_runtest_makereport():\n    report = yield\n"
-        "    report.user_properties.clear(); report.outcome = 'skipped'; report.longrepr = ('x', 1, 'y')\n"
-        "    return report"
-    ),
-    "forgets properties of passes": (
-        "import pytest\n@pytest.hookimpl(wrapper=True)\n"
-        "def pytest_runtest_makereport():\n    report = yield\n"
-        "    report.user_properties.clear(); report.outcome = 'passed'; report.longrepr = None\n"
-        "    return report"
-    ),
-    "replaces what gates do": (
-        "def pytest_collection_modifyitems(items):\n    for item in items: item.runtest = lambda: None"
-    ),
-    "sets the exit status": "def pytest_sessionfinish(session): session.exitstatus = 0",
-}
 
 
 @pytest.mark.parametrize("source", CONFTESTS.values(), ids=CONFTESTS.keys())
@@ -315,3 +271,18 @@ def test_options_that_run_less_never_make_a_go(bench: Bench, option: str) -> Non
     result = bench.run("-p", "cacheprovider", "-m", "stage1", option)
 
     assert (result.ret == 0, bench.decision == "GO") == (False, False)
+
+
+@pytest.mark.parametrize("status", [0, 1, None])
+def test_leaving_in_the_last_teardown_holds(bench: Bench, status: int | None) -> None:
+    bench.plan()
+    bench.test(
+        "import pytest\n@pytest.fixture\ndef leaving():\n    yield\n"
+        f"    pytest.exit('enough', returncode={status})\n@pytest.mark.stage1\ndef test_z(leaving): pass"
+    )
+
+    result = bench.run("-m", "stage1")
+
+    assert set(bench.checks().values()) == {"passed within-limit"}
+    assert (result.ret != 0, bench.decision) == (True, "HOLD")
+    assert bench.document()["faults"] == ["the run was stopped before its end"]

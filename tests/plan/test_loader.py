@@ -216,6 +216,7 @@ def test_variables_are_filled_in_when_an_environment_is_entered(tmp_path: Path) 
         ("PORT", "6:17: environments.production.prometheus needs the environment variable PORT, which is not set"),
         ("TOKEN", "7:39: environments.production.flags.token needs the environment variable TOKEN, which is not set"),
     ],
+    ids=["target", "prometheus", "port", "token"],
 )
 @pytest.mark.parametrize("unset", [True, False], ids=["unset", "empty"])
 def test_an_unset_variable_is_named_with_the_key_that_needs_it(

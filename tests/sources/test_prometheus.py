@@ -159,6 +159,13 @@ def test_a_counter_at_rest_passes(past: Past) -> None:
     assert past.judged(COUNTER).verdict is PASSED
 
 
+@pytest.mark.parametrize("later", [1.0, 7.0, 14.0])
+def test_between_two_scrapes_the_sample_before_the_window_is_known(past: Past, later: float) -> None:
+    past.write((ROLLBACKS, ramp(0, base=7)))
+    past.now += later
+    assert past.judged(COUNTER).verdict is PASSED
+
+
 def test_a_reset_does_not_prove_a_zero(past: Past) -> None:
     past.write((ROLLBACKS, lost(ramp(0, base=7), 60, SCRAPES, instead=0.0)))
     assert past.judged(COUNTER).reason is Reason.RESTART

@@ -153,6 +153,7 @@ NOT_AN_ANSWER = {
     "half an answer": Reply(FINE.payload[:-10]),
     "a list": Reply([1, 2]),
     "an error with 200": Reply(BAD_DATA),
+    "an error with data": Reply({**FINE.body, "status": "error"}),
     "no data": Reply({"status": "success"}),
     "a redirect": Reply(b"", 302, {"Location": "/login"}),
     "a permanent redirect": Reply(b"", 308, {"Location": "/api/v1/query"}),

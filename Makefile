@@ -3,6 +3,7 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest tests -n 2 --dist worksteal -q --rollout-push never
 SCRIPTS := scripts/allure_html
+BENCHMARKS := plugin_loading judging_cost wrong_verdicts
 
 .PHONY: help setup demo test lint bench clean
 .DEFAULT_GOAL := help
@@ -30,7 +31,7 @@ lint:   ## ruff and mypy.
 
 bench:  ## Run every benchmark.
 	@scripts/setup >/dev/null
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
 
 clean:  ## Remove caches, reports and the local evidence.
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .rollout dist build

@@ -44,6 +44,10 @@ class EvidenceError(RolloutError):
     """The evidence log cannot be read or written."""
 
 
+class ReplayError(RolloutError):
+    """Kept evidence cannot be judged again."""
+
+
 class PublishError(RolloutError):
     """A result could not be handed on (file, Pushgateway)."""
 

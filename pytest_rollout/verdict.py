@@ -46,7 +46,10 @@ class Reason(StrEnum):
     NOT_A_NUMBER = "not-a-number"
     SEVERAL_SERIES = "several-series"
     UNKNOWN_LABEL = "unknown-label"
+    SERIES_MISSING = "series-missing"
     RESTART = "restart-in-window"
+    RESTART_UNKNOWN = "restart-unknown"
+    CLOCK_SKEW = "clock-skew"
     BUCKET_MISSING = "bucket-missing"
     PARTIAL_DATA = "partial-data"
     FLIP_UNKNOWN = "flip-unknown"
@@ -60,6 +63,7 @@ class Reason(StrEnum):
     QUERY_REFUSED = "query-refused"
     BAD_ANSWER = "bad-answer"
     CANARY_ERROR = "canary-error"
+    EVIDENCE = "evidence-unusable"
     FLAG_NOT_EVALUATED = "flag-not-evaluated"
     TEST_ERROR = "test-error"
     CRASHED = "crashed"
@@ -96,6 +100,12 @@ class CheckResult:
     def may_still_arrive(self) -> bool:
         """Whether waiting can decide this check."""
         return self.verdict is Verdict.INCONCLUSIVE and self.reason in EVIDENCE_MAY_ARRIVE
+
+    def because(self, doubt: CheckResult) -> CheckResult:
+        """Return this result with the verdict of a doubt about its evidence; the numbers stay."""
+        return dataclasses.replace(
+            self, verdict=doubt.verdict, reason=doubt.reason, message=doubt.message, ready_in=doubt.ready_in
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return builtins only: xdist and JSON take nothing else."""

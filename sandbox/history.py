@@ -22,7 +22,6 @@ STEP_SECONDS = 1.0
 """The scrape interval, or the coverage of the stretch would not be full."""
 BRIDGE_SECONDS = 30.0
 _COUNTERS = ("counter", "histogram", "summary")
-_NOT_PAST = "process_start_time_seconds"
 
 
 class Target(NamedTuple):
@@ -77,9 +76,8 @@ def _present(target: Target) -> Iterator[_Series]:
     yield _Series({"__name__": "up", **where}, 1, grows=False)
     for family in text_string_to_metric_families(request(target.metrics).decode()):
         for sample in family.samples:
-            if sample.name != _NOT_PAST:
-                labels = {**sample.labels, **where, "__name__": sample.name}
-                yield _Series(labels, float(sample.value), grows=family.type in _COUNTERS)
+            labels = {**sample.labels, **where, "__name__": sample.name}
+            yield _Series(labels, float(sample.value), grows=family.type in _COUNTERS)
 
 
 def _scraped(prometheus: str, target: Target) -> bool:

@@ -13,12 +13,13 @@ LAYERS = (
     {"errors", "verdict", "units", "process", "__init__"},
     {"plan", "judge"},
     {"sources", "evidence", "publish"},
-    {"sandbox", "target", "gather", "canary", "stage"},
+    {"sandbox", "target", "gather", "question", "compare", "reader", "canary", "stage", "live"},
     {"plugin"},
-    {"cli"},
+    {"cli", "commands"},
 )
 HOMES = {
     "httpx": "sources/http.py",
+    "httpcore": "sources/http.py",
     "sqlalchemy": "evidence/log.py",
     "prometheus_client": "publish/pushgateway.py",
     "promql_parser": "plan/promql.py",

@@ -1,9 +1,9 @@
-"""Runs of canaries, kept in SQLite. Rows are added, never changed; nothing here is ever seeded."""
+"""Runs of canaries and looks at gates, kept in SQLite. Rows are added, never changed; nothing is ever seeded."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pytest_rollout.errors import EvidenceError
-from pytest_rollout.judge.history import CanaryRun
+from pytest_rollout.judge.history import CanaryRun, Looks
 
+_TABLES = sa.MetaData()
 _RUNS = sa.Table(
     "canary_runs",
-    sa.MetaData(),
+    _TABLES,
     sa.Column("run_id", sa.String, primary_key=True),
     sa.Column("rollout", sa.String, nullable=False),
     sa.Column("environment", sa.String, nullable=False),
@@ -30,6 +31,19 @@ _RUNS = sa.Table(
     sa.Column("attachments", sa.String, nullable=False),
     sa.Index("by_canary", "rollout", "environment", "target", "canary", "started_at"),
 )
+_LOOKS = sa.Table(
+    "looks",
+    _TABLES,
+    sa.Column("rollout", sa.String, nullable=False),
+    sa.Column("environment", sa.String, nullable=False),
+    sa.Column("target", sa.String, nullable=False),
+    sa.Column("stage", sa.String, nullable=False),
+    sa.Column("gate", sa.String, nullable=False),
+    sa.Column("flipped_at", sa.Float, nullable=False),
+    sa.Column("looked_at", sa.Float, nullable=False),
+    sa.Index("by_gate", "rollout", "environment", "target", "stage", "gate", "flipped_at"),
+)
+_NO_FLIP = 0.0
 _OUTCOMES = frozenset({"ok", "failed", "error"})
 
 
@@ -89,6 +103,20 @@ class EvidenceLog:
             row = connection.execute(sa.select(_RUNS).where(_RUNS.c.run_id == run_id)).mappings().one_or_none()
         return _run(row) if row else None
 
+    def look(self, place: Place, stage: str, gates: Sequence[str], flip: float | None, at: float) -> dict[str, Looks]:
+        """Append that gates are looked at, and return by gate what is known of its looks since the flip.
+
+        Raises EvidenceError; then nothing was written.
+        """
+        here = {"rollout": place.rollout, "environment": place.environment, "target": place.target, "stage": stage}
+        since = {**here, "flipped_at": _NO_FLIP if flip is None else flip}
+        mine = sa.and_(*(_LOOKS.c[column] == value for column, value in since.items()))
+        counted = sa.select(_LOOKS.c.gate, sa.func.count(), sa.func.min(_LOOKS.c.looked_at))
+        with self._connection() as connection:
+            connection.execute(_LOOKS.insert(), [{**since, "gate": gate, "looked_at": at} for gate in gates])
+            rows = connection.execute(counted.where(mine).group_by(_LOOKS.c.gate)).all()
+        return {gate: Looks(count, first) for gate, count, first in rows if gate in gates}
+
     def close(self) -> None:
         """Close the file."""
         if self._engine is not None:
@@ -112,9 +140,10 @@ class EvidenceLog:
             engine = sa.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": self._patience})
             sa.event.listen(engine, "connect", _durable)
             with engine.begin() as connection:  # create_all looks first and creates then: two processes would collide
-                connection.execute(CreateTable(_RUNS, if_not_exists=True))
-                for index in _RUNS.indexes:
-                    connection.execute(CreateIndex(index, if_not_exists=True))
+                for table in _TABLES.sorted_tables:
+                    connection.execute(CreateTable(table, if_not_exists=True))
+                    for index in table.indexes:
+                        connection.execute(CreateIndex(index, if_not_exists=True))
             self._engine = engine
         return self._engine
 

@@ -24,6 +24,14 @@ class CanaryRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Looks:
+    """How often a gate was looked at since a flip, this time included, and when first (unix seconds)."""
+
+    count: int
+    first_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Passes:
     """How many passes a canary gate wants, and how far apart the first and the last must be, in seconds."""
 

@@ -1,48 +1,86 @@
-"""Quantiles of classic histograms, judged as "the share of requests slower than the limit"."""
+"""Quantiles of histograms, judged as "the share of requests slower than the limit"."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
+from pytest_rollout.judge.certainty import Certainty
+from pytest_rollout.judge.counts import Counts, count
 from pytest_rollout.judge.demand import Demand, short_window, unusable
-from pytest_rollout.judge.samples import Series, Window, rises
-from pytest_rollout.judge.share import Counts, judge_counts
+from pytest_rollout.judge.samples import Series, Window
+from pytest_rollout.judge.share import Reading, judge_counts
+from pytest_rollout.judge.watch import Watch, Watched
 from pytest_rollout.units import format_duration
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 
+ByBound: TypeAlias = Mapping[float, Counts]
+"""By the upper bound of a bucket, in seconds: how many requests were slower."""
 
-def judge_quantile(q: float, buckets: Sequence[Series], window: Window, demand: Demand) -> CheckResult:
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """What the buckets of one histogram say together: every scrape of every process in one."""
+
+    total: tuple[Series, ...]
+    """All requests."""
+    slower: Mapping[float, tuple[Series, ...]]
+    """By upper bound: the requests that were slower, as counters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Counts of a histogram in a window, and why they may not tell all that happened."""
+
+    by_bound: ByBound
+    watched: Watched
+    doubt: CheckResult | None
+
+
+def judge_quantile(q: float, buckets: Sequence[Series], watch: Watch, window: Window, demand: Demand) -> CheckResult:
     """Judge the q-quantile of a classic histogram against a limit in seconds.
 
     It is below the limit when the share of requests slower than the limit is below 1 - q. A limit between two
     bounds is decided only when both neighbours agree.
     """
-    if wrong := unusable(buckets, "the histogram"):
-        return wrong
-    if not buckets:
-        return short_window((), window, demand) or inconclusive(
-            Reason.NO_DATA, "no bucket series; check the histogram's name, its labels and the scrape"
-        )
-    whole = _whole_scrapes(buckets)
-    if whole is None:
-        return inconclusive(
-            Reason.BUCKET_MISSING, "the series of the histogram do not all have the same buckets, +Inf and a finite one"
-        )
-    by_bound = _by_bound(whole, window)
-    finite = [bound for bound in by_bound if math.isfinite(bound)]
-    if demand.limit > finite[-1] or demand.limit < finite[0]:
+    share = replace(demand, limit=1 - q, unit="share", comparator="below")
+    measured = measure(buckets, watch, window, share)
+    if isinstance(measured, CheckResult):
+        return measured
+    bounds = sorted(measured.by_bound)
+    if not bounds[0] <= demand.limit <= bounds[-1]:
         return inconclusive(
             Reason.BUCKET_MISSING,
             f"the limit {format_duration(demand.limit)} lies outside the finite buckets "
-            f"({format_duration(finite[0])} to {format_duration(finite[-1])}); add a bucket at the limit",
+            f"({format_duration(bounds[0])} to {format_duration(bounds[-1])}); add a bucket at the limit",
         )
-    return _judge_buckets(q, by_bound, whole, window, demand)
+    return _told(q, measured, _judge(measured, demand), demand)
 
 
-def _whole_scrapes(buckets: Sequence[Series]) -> list[Series] | None:
-    """Return the buckets with only those scrapes that brought every one of them, or None if one is missing.
+def measure(buckets: Sequence[Series], watch: Watch, window: Window, demand: Demand) -> Measured | CheckResult:
+    """Return what can be counted of a histogram, or why nothing can."""
+    if wrong := unusable(buckets, "the histogram"):
+        return wrong
+    if not buckets:
+        return short_window(window, demand) or inconclusive(
+            Reason.NO_DATA, "no bucket series; check the histogram's name, its labels and the scrape"
+        )
+    histogram = read_buckets(buckets)
+    if histogram is None:
+        return inconclusive(
+            Reason.BUCKET_MISSING, "the series of the histogram do not all have the same buckets, +Inf and a finite one"
+        )
+    doubt = Watched(tuple(buckets), watch, window, demand).unwatched()
+    watched = Watched(histogram.total, watch, window, demand)
+    finite = [bound for bound in histogram.slower if math.isfinite(bound)]
+    by_bound = {bound: count(histogram.slower[bound], histogram.total, watched) for bound in finite}
+    return Measured(by_bound, watched, doubt)
+
+
+def read_buckets(buckets: Sequence[Series]) -> Histogram | None:
+    """Return a histogram of only those scrapes that brought every bucket, or None if a bucket is missing.
 
     Buckets of different scrapes cannot be subtracted from each other: a lost sample would hide slow requests.
     """
@@ -53,75 +91,97 @@ def _whole_scrapes(buckets: Sequence[Series]) -> list[Series] | None:
     bounds = {frozenset(group) for group in groups.values()}
     if len(bounds) != 1 or math.inf not in (only := bounds.pop()) or len(only) < 2:  # noqa: PLR2004 - +Inf and one more
         return None
-    return [series for group in groups.values() for series in _common(list(group.values()))]
-
-
-def _common(series: Sequence[Series]) -> list[Series]:
-    times = set.intersection(*({at for at, _ in one.samples} for one in series))
-    return [replace(one, samples=tuple(pair for pair in one.samples if pair[0] in times)) for one in series]
-
-
-def _judge_buckets(
-    q: float, by_bound: dict[float, Counts], buckets: Sequence[Series], window: Window, demand: Demand
-) -> CheckResult:
-    finite = [bound for bound in by_bound if math.isfinite(bound)]
-    lower = max(bound for bound in finite if bound <= demand.limit)
-    upper = min(bound for bound in finite if bound >= demand.limit)
-    share = replace(demand, limit=1 - q, unit="share", comparator="below")
-    what = f"requests slower than {format_duration(demand.limit)}"
-    said = judge_counts(by_bound[lower], buckets, window, share, what)
-    if said.verdict is Verdict.BREACHED and upper != lower:
-        optimist = judge_counts(by_bound[upper], buckets, window, share, what)
-        said = optimist if optimist.verdict is Verdict.BREACHED else _disagreement(lower, upper, said, demand)
-    estimate = _estimate(q, by_bound)
-    shown = f"p{q * 100:g} is about {format_duration(estimate)}; " if estimate is not None else ""
-    return replace(said, value=estimate, limit=demand.limit, unit=demand.unit, message=shown + said.message)
-
-
-def _disagreement(lower: float, upper: float, pessimist: CheckResult, demand: Demand) -> CheckResult:
-    return inconclusive(
-        Reason.BUCKET_MISSING,
-        f"the buckets around the limit ({format_duration(lower)} and {format_duration(upper)}) disagree; "
-        f"add a bucket at {format_duration(demand.limit)}",
-        samples=pessimist.samples,
-        window=pessimist.window,
-        derivation=pessimist.derivation,
+    whole = [(dict(own), _common(group)) for own, group in groups.items()]
+    return Histogram(
+        total=tuple(Series(labels, tuple((at, held[math.inf]) for at, held in scrapes)) for labels, scrapes in whole),
+        slower={bound: tuple(_slower(labels, scrapes, bound) for labels, scrapes in whole) for bound in sorted(only)},
     )
 
 
-def _by_bound(buckets: Sequence[Series], window: Window) -> dict[float, Counts]:
-    """Return, by upper bound, how many requests were slower, of how many.
+_Scrapes: TypeAlias = Sequence[tuple[float, Mapping[float, float]]]
+"""(time, what each bucket held), in the order of time."""
 
-    What a histogram held when it was first seen may be old: of that only the slow ones count.
+
+def _common(group: Mapping[float, Series]) -> _Scrapes:
+    by_time: dict[float, dict[float, float]] = {}
+    for bound, one in group.items():
+        for at, value in one.samples:
+            by_time.setdefault(at, {})[bound] = value
+    return [(at, held) for at, held in sorted(by_time.items()) if len(held) == len(group)]
+
+
+def _slower(labels: Mapping[str, str], scrapes: _Scrapes, bound: float) -> Series:
+    return Series(labels, tuple((at, held[math.inf] - held[bound]) for at, held in scrapes))
+
+
+def _judge(measured: Measured, demand: Demand) -> CheckResult:
+    lower = max(bound for bound in measured.by_bound if bound <= demand.limit)
+    upper = min(bound for bound in measured.by_bound if bound >= demand.limit)
+    pessimist = _slower_than(measured, lower)
+    if pessimist.verdict is not Verdict.BREACHED or upper == lower:
+        return pessimist
+    optimist = _slower_than(measured, upper)
+    if optimist.verdict is Verdict.BREACHED:
+        return optimist
+    return replace(
+        pessimist,
+        verdict=Verdict.INCONCLUSIVE,
+        reason=Reason.BUCKET_MISSING,
+        message=f"the buckets around the limit ({format_duration(lower)} and {format_duration(upper)}) disagree; "
+        f"add a bucket at {format_duration(demand.limit)}",
+    )
+
+
+def _slower_than(measured: Measured, bound: float) -> CheckResult:
+    reading = Reading(measured.by_bound[bound], measured.watched, measured.doubt)
+    return judge_counts(reading, f"requests slower than {format_duration(bound)}")
+
+
+def _told(q: float, measured: Measured, said: CheckResult, demand: Demand) -> CheckResult:
+    low, high = bracket(measured.by_bound, 1 - q, demand.certainty(measured.watched.window))
+    estimate = _estimate(q, measured.by_bound)
+    top = format_duration(high) if math.isfinite(high) else "anything"
+    shown = f"p{q * 100:g} lies between {format_duration(low)} and {top}; " if estimate is not None else ""
+    found = {"quantile": q, "low_bound": low, "high_bound": high if math.isfinite(high) else None}
+    return replace(
+        said,
+        value=estimate,
+        limit=demand.limit,
+        unit=demand.unit,
+        message=shown + said.message,
+        derivation={**said.derivation, **found},
+    )
+
+
+def bracket(by_bound: ByBound, slower: float, certainty: Certainty) -> tuple[float, float]:
+    """Return two bucket bounds that the quantile lies between, with the certainty asked for.
+
+    No correction for looking at several bounds is needed: counts fall as bounds rise, so the wrong side is proven at
+    any bound only if it is proven at the one next to the quantile.
     """
-    risen: dict[float, float] = {}
-    born: dict[float, float] = {}
-    for one in buckets:
-        bound = float(one.labels["le"])
-        here = list(rises((one,), window))
-        risen[bound] = risen.get(bound, 0) + sum(rise.by for rise in here if not rise.born)
-        born[bound] = born.get(bound, 0) + sum(rise.by for rise in here if rise.born)
-    everything, newborn = risen[math.inf], born[math.inf]
-    out = {}
-    for bound in sorted(risen):
-        slow_newborn = max(newborn - born[bound], 0)
-        slow = max(everything - risen[bound], 0) + slow_newborn
-        out[bound] = Counts(round(slow), round(everything + slow_newborn))
-    return out
-
-
-def _estimate(q: float, by_bound: dict[float, Counts]) -> float | None:
-    """Return the quantile by linear interpolation within a bucket, as ``histogram_quantile`` does."""
-    total = by_bound[math.inf].total
-    if not total:
-        return None
-    before_bound, before_count = 0.0, 0.0
-    for bound, counts in by_bound.items():
-        if math.isinf(bound):
+    low, high = 0.0, math.inf
+    for bound in sorted(by_bound):
+        if certainty.interval(by_bound[bound].sure, by_bound[bound].most).low <= slower:
             break
-        count = counts.total - counts.bad
-        if count >= q * total:
-            width = count - before_count
-            return before_bound + (bound - before_bound) * ((q * total - before_count) / width if width else 1)
-        before_bound, before_count = bound, count
+        low = bound
+    for bound in sorted(by_bound, reverse=True):
+        counts = by_bound[bound]
+        if not counts.total or certainty.highest(counts.bad, counts.total, counts.burst) >= slower:
+            break
+        high = bound
+    return low, high
+
+
+def _estimate(q: float, by_bound: ByBound) -> float | None:
+    """Return the quantile by linear interpolation within a bucket, as ``histogram_quantile`` does."""
+    before_bound, before_count = 0.0, 0.0
+    for bound, counts in sorted(by_bound.items()):
+        if not counts.total:
+            return None
+        count_here = counts.total - counts.bad
+        if count_here >= q * counts.total:
+            width = count_here - before_count
+            part = (q * counts.total - before_count) / width if width else 1
+            return before_bound + (bound - before_bound) * part
+        before_bound, before_count = bound, count_here
     return before_bound

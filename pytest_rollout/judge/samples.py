@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+Instance: TypeAlias = tuple[str, str]
+"""The process behind a series: its ``job`` and ``instance`` labels, empty where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,76 +19,127 @@ class Series:
     labels: Mapping[str, str]
     samples: tuple[tuple[float, float], ...]
 
+    @property
+    def instance(self) -> Instance:
+        """The process that it comes from."""
+        return (self.labels.get("job", ""), self.labels.get("instance", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """A stretch of time that a gate asks about.
 
-    ``start`` is never before the flip plus settle time, so it may be shorter than ``wanted`` seconds.
+    ``start`` is never before the flip plus settle time, so it may be shorter than ``wanted`` seconds; it is longer
+    when ``epoch`` says that the evidence is looked at again and again while it grows.
     """
 
     start: float
     end: float
     wanted: float
+    epoch: int = 0
+    """0: looked at once. n: the n-th stretch since the flip, looked at as often as anyone likes."""
 
     @property
     def bounds(self) -> tuple[float, float]:
         """Start and end, unix seconds."""
         return (self.start, self.end)
 
+    @property
+    def length(self) -> float:
+        """Seconds."""
+        return self.end - self.start
+
+    @property
+    def burst(self) -> float:
+        """Seconds within which bad events may be one event with many effects: a tenth of what is asked for."""
+        return self.wanted / 10
+
+    def clear_of(self, moment: float) -> float:
+        """Return in how many seconds a window decides that begins no earlier than a moment."""
+        begins = max(moment, self.start)
+        if self.epoch:
+            begins = self.start + math.ceil((begins - self.start) / self.wanted - 1e-9) * self.wanted
+        return max(begins + self.wanted - self.end, 0.0)
+
+
+def stretch(end: float, wanted: float, since: float | None, *, again: bool) -> Window:
+    """Return the window that ends at a time, looked at once or ``again`` and again.
+
+    For the second, evidence may only grow: the window begins at the flip and then anew after every ``wanted``
+    seconds, as soon as the new one is long enough. Each beginning is a stretch of its own, which spends its own part
+    of the promise (see sequence.py). Without any beginning there is nothing to grow from, and the window slides.
+    """
+    if since is None:
+        return Window(end - wanted, end, wanted)
+    if not again:
+        return Window(max(end - wanted, since), end, wanted)
+    epoch = max(1, math.floor((end - since) / wanted))
+    return Window(since + (epoch - 1) * wanted, end, wanted, epoch)
+
 
 @dataclass(frozen=True, slots=True)
 class Rise:
-    """Events counted between two samples; ``born`` if there was no earlier sample to subtract."""
+    """Events counted between two samples. They happened after ``after`` and not later than ``at``."""
 
+    after: float
+    """Minus infinity if there was no sample before."""
     at: float
     by: float
     labels: Mapping[str, str]
-    born: bool = False
     reset: bool = False
 
+    @property
+    def born(self) -> bool:
+        """Whether there was no earlier sample to subtract."""
+        return math.isinf(self.after)
 
-def rises(series: Sequence[Series], window: Window) -> Iterator[Rise]:
-    """Yield every rise of counters within a window.
+    def inside(self, window: Window) -> bool:
+        """Whether all of it surely happened in a window."""
+        return self.after >= window.start and self.at <= window.end
 
-    A series whose first sample lies in the window was born there: all it shows happened at that time or
-    before. After a reset the whole value counts (prometheus/prometheus#3886: ``increase`` misses births).
+
+def rises(series: Iterable[Series], window: Window) -> Iterator[Rise]:
+    """Yield every rise of counters, and every reset, that may have happened within a window.
+
+    That is: from the last sample at or before its start, up to the first at or after its end. So a lost sample can
+    only widen what one rise spans, never hide it. A series without a sample before was born: all it shows happened at
+    that time or before (prometheus/prometheus#3886: ``increase`` misses births). After a reset the whole value counts.
     """
     for one in series:
-        before: float | None = None
+        after, before = -math.inf, 0.0
         for at, value in one.samples:
-            if window.start < at <= window.end:
-                born, reset = before is None, before is not None and value < before
-                by = value if before is None or value < before else value - before
-                if by > 0 or reset:
-                    yield Rise(at, by, one.labels, born, reset)
-            before = value if at <= window.end else before
+            reset = value < before
+            by = value if reset else value - before
+            if at > window.start and (by > 0 or reset):
+                yield Rise(after, at, by, one.labels, reset)
+            after, before = at, value
+            if at >= window.end:
+                break
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """How much of a window was observed."""
+def largest_burst(found: Iterable[Rise], seconds: float) -> float:
+    """Return the most events that may have happened within any stretch of so many seconds.
 
-    share: float
-    longest_gap: float
-    first: float | None
-    """When observation began, if later than the window's start."""
-
-
-def coverage(series: Sequence[Series], window: Window, interval: float) -> Coverage:
-    """Return how well samples of any of the series cover a window, with a sample due every interval."""
-    times = sorted({at for one in series for at, _ in one.samples if at <= window.end})
-    inside = [at for at in times if at > window.start]
-    length = window.end - window.start
-    if not inside or length <= 0:
-        return Coverage(0.0, max(length, 0.0), None)
-    earlier = [at for at in times if at <= window.start]
-    edges = [*(earlier[-1:] or [window.start]), *inside, window.end]
-    longest = max(after - before for before, after in itertools.pairwise(edges))
-    share = min(1.0, len(inside) * interval / length)
-    return Coverage(share, longest, None if earlier else inside[0])
+    A rise counts in every stretch that it touches, so a lost sample can only make a burst larger.
+    """
+    ends = sorted((rise.at, rise.by) for rise in found)
+    starts = sorted((rise.after, rise.by) for rise in found)
+    begun = list(itertools.accumulate((by for _, by in starts), initial=0.0))
+    largest, over, place = 0.0, 0.0, 0
+    for at, by in ends:  # a stretch that begins just before a rise ends is never worse than one that begins later
+        while place < len(starts) and starts[place][0] < at + seconds:
+            place += 1
+        largest = max(largest, begun[place] - over)
+        over += by
+    return largest
 
 
 def all_finite(series: Sequence[Series]) -> bool:
     """Whether no sample is NaN or infinite."""
     return all(math.isfinite(value) for one in series for _, value in one.samples)
+
+
+def shown(labels: Mapping[str, str]) -> str:
+    """Return labels as PromQL writes them."""
+    inner = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()) if key != "__name__")
+    return f"{labels.get('__name__', '')}{{{inner}}}"

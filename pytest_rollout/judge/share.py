@@ -2,61 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_rollout.judge import binomial
-from pytest_rollout.judge.demand import Demand, short_window, thin_coverage, unusable
-from pytest_rollout.judge.samples import Series, Window, rises
+from pytest_rollout.judge.binomial import Interval
+from pytest_rollout.judge.counts import Counts, count
+from pytest_rollout.judge.demand import Demand, short_window, unusable
+from pytest_rollout.judge.samples import Series, Window
+from pytest_rollout.judge.watch import Watch, Watched
 from pytest_rollout.units import format_duration, format_value
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Bad events of all events. What is uncertain counts as bad: see the functions that count."""
-
-    bad: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RatioEvidence:
     """The raw counters of a ratio gate."""
 
     bad: tuple[Series, ...]
     total: tuple[Series, ...]
-    bad_is_narrower: bool
-    """Whether the bad selector only narrows the total one, so that its absence can mean zero."""
-    bad_labels: frozenset[str]
+    watch: Watch
+    bad_watch: Watch | None = None
+    """How ``bad`` was watched; None if it is a part of ``total``, so that its absence can mean zero."""
+    bad_labels: frozenset[str] = frozenset()
     """Labels that bad series must have."""
+    absent_is_zero: bool = False
+    """Whether the plan says that a ``bad`` without any series is zero."""
+
+    def only(self, total: tuple[Series, ...], bad: tuple[Series, ...]) -> RatioEvidence:
+        """Return the evidence of a group of series alone."""
+        mine, theirs = ({one.instance for one in part} for part in (total, bad))
+        own = self.bad_watch.only(theirs) if self.bad_watch else None
+        return replace(self, bad=bad, total=total, watch=self.watch.only(mine), bad_watch=own)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Counts of a window, and why they may not tell all that happened."""
+
+    counts: Counts
+    watched: Watched
+    doubt: CheckResult | None
 
 
 def judge_ratio(evidence: RatioEvidence, window: Window, demand: Demand) -> CheckResult:
     """Judge bad/total on counts against a share."""
+    reading = read_ratio(evidence, window, demand)
+    return reading if isinstance(reading, CheckResult) else judge_counts(reading, "bad requests")
+
+
+def read_ratio(evidence: RatioEvidence, window: Window, demand: Demand) -> Reading | CheckResult:
+    """Return what can be counted of a ratio, or why nothing can."""
     series = (*evidence.bad, *evidence.total)
     if wrong := unusable(series, "the ratio") or _absent(evidence, window, demand):
         return wrong
-    bad = sum(rise.by for rise in rises(evidence.bad, window))
-    total = sum(rise.by for rise in rises(evidence.total, window) if not rise.born)
-    # Births in the denominator may be old requests: they prove nothing. In the numerator they count.
-    counts = Counts(round(bad), round(max(total, bad)))
-    return judge_counts(counts, evidence.total, window, demand, "bad requests")
+    watched = Watched(evidence.total, evidence.watch, window, demand)
+    doubt = watched.unwatched() or _unwatched(evidence, window, demand)
+    return Reading(count(evidence.bad, evidence.total, watched), watched, doubt)
+
+
+def _unwatched(evidence: RatioEvidence, window: Window, demand: Demand) -> CheckResult | None:
+    """Return why ``bad`` does not tell all that happened, if it is not a part of ``total``."""
+    if evidence.bad_watch is None:
+        return None
+    if not evidence.bad and evidence.absent_is_zero:
+        return evidence.bad_watch.incomplete(0)
+    own = replace(demand, expect_series=None)
+    return Watched(evidence.bad, evidence.bad_watch, window, own).unwatched()
 
 
 def _absent(evidence: RatioEvidence, window: Window, demand: Demand) -> CheckResult | None:
     if not evidence.total:
-        return short_window((), window, demand) or inconclusive(
+        return short_window(window, demand) or inconclusive(
             Reason.NO_DATA, "no series matches 'total'; check the metric's name, its labels and the scrape"
         )
-    if evidence.bad:
+    if evidence.bad or evidence.absent_is_zero:
         return None
-    if not evidence.bad_is_narrower:
-        return inconclusive(
-            Reason.NO_DATA,
-            "no series matches 'bad', and it is not part of 'total', so nothing proves that it means zero",
-        )
+    if evidence.bad_watch is not None:
+        return _never_born(evidence, evidence.bad_watch)
     known = frozenset(label for one in evidence.total for label in one.labels)
     if unknown := sorted(evidence.bad_labels - known):
         return inconclusive(
@@ -67,41 +90,59 @@ def _absent(evidence: RatioEvidence, window: Window, demand: Demand) -> CheckRes
     return None
 
 
-def judge_counts(counts: Counts, series: Sequence[Series], window: Window, demand: Demand, what: str) -> CheckResult:
-    """Judge a share by the exact interval around it; ``series`` show how well the window was observed."""
-    bounds = binomial.interval(counts.bad, counts.total, demand.confidence)
-    share = counts.bad / counts.total if counts.total else None
+def _never_born(evidence: RatioEvidence, watch: Watch) -> CheckResult | None:
+    if all(one.instance in watch.exporters for one in evidence.total):
+        return None
+    return inconclusive(
+        Reason.NO_DATA,
+        "no series matches 'bad', it is not part of 'total', and not every process exports its metric, so nothing "
+        "proves that it means zero; if it does, say absent_is: 0",
+    )
+
+
+def judge_counts(reading: Reading, what: str) -> CheckResult:
+    """Judge a share by the interval around it; ``what`` names the bad events."""
+    counts, watched = reading.counts, reading.watched
+    window, demand = watched.window, watched.demand
+    certainty = demand.certainty(window)
+    shown = Interval(
+        certainty.interval(counts.sure, counts.most).low, certainty.highest(counts.bad, counts.total, counts.burst)
+    )
     base = CheckResult(
         verdict=Verdict.PASSED,
         reason=Reason.WITHIN_LIMIT,
-        message=_message(counts, bounds, demand, what),
-        value=share,
+        message=_message(counts, shown, demand, what),
+        value=counts.bad / counts.total if counts.total else None,
         limit=demand.limit,
         unit=demand.unit,
-        samples=counts.total,
+        samples=round(counts.total),
         window=window.bounds,
         derivation={
-            "rule": "Clopper-Pearson, two-sided, single look",
+            "rule": certainty.rule,
             "confidence": demand.confidence,
-            "bad": counts.bad,
-            "total": counts.total,
-            "low": bounds.low,
-            "high": bounds.high,
+            "bad": round(counts.bad),
+            "total": round(counts.total),
+            "low": shown.low,
+            "high": shown.high,
+            "largest_burst": round(counts.burst),
+            **_noted(counts, demand),
+            "coverage": watched.coverage(),
         },
     )
-    if counts.total and bounds.low > demand.limit:
+    if counts.sure and shown.low > demand.limit:
         return replace(base, verdict=Verdict.BREACHED, reason=Reason.LIMIT_BREACHED)
-    short = short_window(series, window, demand) or _no_events(counts) or thin_coverage(series, window, demand)
-    if short:
-        derivation = {**base.derivation, **short.derivation}
-        return replace(base, **_said(short), ready_in=short.ready_in, derivation=derivation)
-    if bounds.high < demand.limit:
+    if doubt := short_window(window, demand) or reading.doubt or _no_events(counts):
+        return base.because(doubt)
+    if shown.high < demand.limit:
         return base
-    return _undecided(base, counts, window, demand)
+    return _undecided(base, counts, watched)
 
 
-def _said(result: CheckResult) -> dict[str, Any]:
-    return {"verdict": result.verdict, "reason": result.reason, "message": result.message}
+def _noted(counts: Counts, demand: Demand) -> Mapping[str, Any]:
+    noted: dict[str, Any] = {"restarts": demand.restarts.value}
+    if counts.lost:
+        noted["charged_for_restarts"] = round(counts.lost)
+    return noted
 
 
 def _no_events(counts: Counts) -> CheckResult | None:
@@ -110,24 +151,32 @@ def _no_events(counts: Counts) -> CheckResult | None:
     return inconclusive(Reason.NO_DATA, "the series exist, but nothing was counted in the window; is there traffic?")
 
 
-def _message(counts: Counts, bounds: binomial.Interval, demand: Demand, what: str) -> str:
+def _message(counts: Counts, bounds: Interval, demand: Demand, what: str) -> str:
+    said = f"{round(counts.bad):,} {what} of {round(counts.total):,}"
+    limit = format_value(demand.limit, "share")
+    if demand.confidence is None:
+        return f"{said}; the observed share is compared, without any confidence, the limit is {limit}"
     return (
-        f"{counts.bad:,} {what} of {counts.total:,}; with {demand.confidence:.0%} confidence the share lies in "
-        f"{bounds.low * 100:.3g}-{bounds.high * 100:.3g} %, the limit is {format_value(demand.limit, 'share')}"
+        f"{said}; with {demand.confidence * 100:g} % confidence the share lies in "
+        f"{bounds.low * 100:.3g}-{bounds.high * 100:.3g} %, the limit is {limit}"
     )
 
 
-def _undecided(base: CheckResult, counts: Counts, window: Window, demand: Demand) -> CheckResult:
-    more = binomial.further_needed(counts.bad, counts.total, demand.limit, demand.confidence)
+def _undecided(base: CheckResult, counts: Counts, watched: Watched) -> CheckResult:
+    window, demand = watched.window, watched.demand
+    certainty = demand.certainty(window)
+    more = certainty.further_needed(counts.bad, counts.total, counts.burst, demand.limit)
     seconds = None
+    together = certainty.interval(counts.bad, counts.total).high < demand.limit
+    burst = f"{round(counts.burst):,} of them came together and may be one event; " if together else ""
     hint = "the observed share is not below the limit, but too few requests prove that it is above"
     if more is not None:
-        seconds = more / (counts.total / (window.end - window.start))
+        seconds = more / (counts.total / window.length)
         hint = f"needs {more:,} more requests, about {format_duration(seconds)} at the current rate"
     return replace(
         base,
         verdict=Verdict.INCONCLUSIVE,
         reason=Reason.TOO_FEW_SAMPLES,
-        message=f"{base.message}; {hint}",
+        message=f"{base.message}; {burst}{hint}",
         ready_in=seconds,
     )

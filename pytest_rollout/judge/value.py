@@ -5,80 +5,101 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from pytest_rollout.judge.demand import Demand, short_window, thin_coverage, unusable
-from pytest_rollout.judge.samples import Series, Window, rises
+from pytest_rollout.judge.counts import lost_at_restarts
+from pytest_rollout.judge.demand import Demand, short_window, unusable
+from pytest_rollout.judge.samples import Rise, Series, Window, rises, shown
+from pytest_rollout.judge.watch import Watch, Watched
 from pytest_rollout.units import format_value
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 
 _HOLDS = {"below": operator.lt, "at_most": operator.le, "above": operator.gt, "at_least": operator.ge}
+_MOST_SHOWN = 20
 
 
-def judge_counter(
-    series: Sequence[Series], process_starts: Sequence[Series], window: Window, demand: Demand
-) -> CheckResult:
+def judge_counter(series: Sequence[Series], watch: Watch, window: Window, demand: Demand) -> CheckResult:
     """Judge how much counters rose, from raw samples.
 
     A process that restarted inside the window may have lost increments that were never scraped, so "stayed at
-    0" is then not proven.
+    0" is then not proven. A counter without any series stayed at 0 if every process exports its metric.
     """
     if wrong := unusable(series, "the counter"):
         return wrong
-    found = sorted(rises(series, window), key=lambda rise: (rise.at, _labels(rise.labels)))
-    risen = math.fsum(rise.by for rise in found)
-    known: dict[str, Any] = {
-        "value": risen,
-        "limit": demand.limit,
-        "unit": demand.unit,
-        "samples": sum(1 for one in series for at, _ in one.samples if window.start < at <= window.end),
-        "window": window.bounds,
-        "derivation": {
+    watched = Watched(tuple(series), watch, window, demand)
+    found = sorted(rises(series, window), key=lambda rise: (rise.at, shown(rise.labels)))
+    sure = [rise for rise in found if watched.surely(rise)]
+    lost = lost_at_restarts(found, watched)
+    risen, surely = math.fsum(rise.by for rise in found) + lost, math.fsum(rise.by for rise in sure)
+    base = CheckResult(
+        verdict=Verdict.PASSED,
+        reason=Reason.WITHIN_LIMIT,
+        message=f"rose by {format_value(risen, 'count')}, at most {format_value(demand.limit, 'count')} is allowed",
+        value=risen,
+        limit=demand.limit,
+        unit=demand.unit,
+        samples=sum(1 for one in series for at, _ in one.samples if window.start < at <= window.end),
+        window=window.bounds,
+        derivation={
             "rule": "raw increments",
-            "rises": [{"at": rise.at, "by": rise.by, "labels": dict(rise.labels)} for rise in found[:20]],
+            "rises": [_told(rise, surely=rise in sure) for rise in found[:_MOST_SHOWN]],
+            "restarts": demand.restarts.value,
+            "charged_for_restarts": round(lost),
+            "coverage": watched.coverage(),
         },
-    }
-    said = f"rose by {format_value(risen, 'count')}, at most {format_value(demand.limit, 'count')} is allowed"
-    if risen > demand.limit:
-        where = f"; first at {found[0].at:.0f} on {_labels(found[0].labels)}"
-        return CheckResult(verdict=Verdict.BREACHED, reason=Reason.LIMIT_BREACHED, message=said + where, **known)
-    return _counter_unproven(series, process_starts, window, demand) or CheckResult(
-        verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message=said, **known
     )
+    if surely > demand.limit:
+        first = sure[0]
+        where = f"; first at {first.at:.0f} on {shown(first.labels)}"
+        return replace(base, verdict=Verdict.BREACHED, reason=Reason.LIMIT_BREACHED, message=base.message + where)
+    doubt = _counter_unproven(watched) or (_perhaps(found, watched, lost) if risen > demand.limit else None)
+    return base.because(doubt) if doubt else base
 
 
-def _counter_unproven(
-    series: Sequence[Series], process_starts: Sequence[Series], window: Window, demand: Demand
-) -> CheckResult | None:
-    if short := short_window(series, window, demand):
+def _told(rise: Rise, *, surely: bool) -> dict[str, Any]:
+    after = None if rise.born else rise.after
+    return {"after": after, "at": rise.at, "by": rise.by, "labels": dict(rise.labels), "surely": surely}
+
+
+def _counter_unproven(watched: Watched) -> CheckResult | None:
+    if short := short_window(watched.window, watched.demand):
         return short
-    if not series:
-        return inconclusive(Reason.NO_DATA, "no series matches; a counter that was never born proves nothing")
-    if any(rise.reset for rise in rises(series, window)) or _restarted(process_starts, window):
+    if not watched.series and not watched.watch.exporters:
         return inconclusive(
-            Reason.RESTART,
-            "the process restarted inside the window, so increments may be lost; let the window pass again",
-            window=window.bounds,
+            Reason.NO_DATA,
+            "no series matches, and no process exports such a metric; a counter that was never born proves nothing",
         )
-    return thin_coverage(series, window, demand)
+    return watched.unwatched()
 
 
-def _restarted(process_starts: Sequence[Series], window: Window) -> bool:
-    return any(
-        len({value for at, value in one.samples if window.start < at <= window.end}) > 1 for one in process_starts
+def _perhaps(found: Sequence[Rise], watched: Watched, lost: float) -> CheckResult:
+    window = watched.window
+    first = next((rise for rise in found if not watched.surely(rise)), None)
+    if first is None:
+        said = f"{format_value(lost, 'count')} more may be lost with processes that ended; let the window pass again"
+        return inconclusive(Reason.RESTART, said)
+    by = format_value(first.by, "count")
+    return inconclusive(
+        Reason.COVERAGE,
+        f"{shown(first.labels)} was {by} higher at {first.at:.0f}, in the window or before: the scrape that would tell "
+        "is missing; let the window pass again",
+        ready_in=window.clear_of(first.at),
     )
 
 
 def judge_value(series: Sequence[Series], window: Window | None, demand: Demand) -> CheckResult:
     """Judge the one value that a query gave. The comparison is made here, never in the query."""
-    if window is not None and (short := short_window((), window, demand)):
+    if window is not None and (short := short_window(window, demand)):
         return short
     if not series:
         return inconclusive(Reason.NO_DATA, "the query gave no series; check the metric's name and the scrape")
     if len(series) > 1:
-        names = ", ".join(sorted(_labels(one.labels) for one in series)[:3])
+        names = ", ".join(sorted(shown(one.labels) for one in series)[:3])
         return inconclusive(
-            Reason.SEVERAL_SERIES, f"the query gave {len(series)} series ({names}); aggregate them to one"
+            Reason.SEVERAL_SERIES,
+            f"the query gave {len(series)} series ({names}); aggregate them to one, or say quantifier: all and "
+            "expect_series",
         )
     value = series[0].samples[-1][1]
     if not math.isfinite(value):
@@ -96,8 +117,3 @@ def judge_value(series: Sequence[Series], window: Window | None, demand: Demand)
         window=window.bounds if window else None,
         derivation={"rule": "bare value"},
     )
-
-
-def _labels(labels: Any) -> str:
-    inner = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()) if key != "__name__")
-    return f"{labels.get('__name__', '')}{{{inner}}}"

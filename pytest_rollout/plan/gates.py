@@ -2,88 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from pytest_rollout import units
-from pytest_rollout.plan import promql
+from pytest_rollout.plan.kinds import (
+    AtLeast,
+    Baseline,
+    Burn,
+    CanaryHistory,
+    Counter,
+    Expression,
+    Quantile,
+    Ratio,
+    Streak,
+)
 from pytest_rollout.plan.strict import Duration, Name, Share, Strict, wrong
 
 Comparator = Literal["below", "at_most", "above", "at_least"]
-
-
-def _selector(text: object) -> str:
-    if not isinstance(text, str):
-        raise ValueError("a selector is text")
-    promql.parse_selector(text)
-    return text
-
-
-def _metric(text: object) -> str:
-    if not isinstance(text, str) or not re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", text):
-        raise ValueError(f"{text!r} is not the name of a metric; matchers go into 'where'")
-    return text
-
-
-class Ratio(Strict):
-    """Bad requests over all requests, counted."""
-
-    bad: Annotated[str, BeforeValidator(_selector)]
-    total: Annotated[str, BeforeValidator(_selector)]
-
-
-class Quantile(Strict):
-    """A quantile of a classic histogram, judged as the share of requests slower than the limit."""
-
-    q: float = Field(gt=0, lt=1)
-    of: Annotated[str, BeforeValidator(_metric)]
-    """The histogram's name without ``_bucket``."""
-    where: str = ""
-    """Matchers, such as ``cohort="admin"``."""
-
-    @property
-    def selector(self) -> str:
-        """The selector of its buckets."""
-        return f"{self.of}_bucket{{{self.where}}}"
-
-    @model_validator(mode="after")
-    def _bare_name(self) -> Self:
-        if self.of.endswith(("_bucket", "_count", "_sum")):
-            raise wrong("of", f"name the histogram itself: {self.of.rpartition('_')[0]!r}")
-        try:
-            selector = promql.parse_selector(self.selector)
-        except ValueError as exc:
-            raise wrong("where", f"not a list of matchers: {exc}") from exc
-        if any(label == "le" for label, _, _ in selector.matchers):
-            raise wrong("where", "leave out 'le'; the gate reads every bucket")
-        return self
-
-
-class Counter(Strict):
-    """How much a counter rises within the window."""
-
-    of: Annotated[str, BeforeValidator(_selector)]
-
-
-class CanaryHistory(Strict):
-    """A canary has to pass several times, the first and last pass at least this far apart."""
-
-    name: Name
-    passes: int = Field(default=1, ge=1)
-    across: Duration = 0.0
-    deadline: Duration = 120.0
-    """How long one run may take; not scaled."""
-
-    @model_validator(mode="after")
-    def _across_needs_two(self) -> Self:
-        if self.across and self.passes == 1:
-            raise wrong("across", "one pass cannot be spread; write passes: 2 or more")
-        return self
-
-
-KINDS = ("canary", "counter", "promql", "quantile", "ratio", "unproven")
+KINDS = ("baseline", "burn", "canary", "counter", "promql", "quantile", "ratio", "unproven")
 COMPARATORS: tuple[Comparator, ...] = ("below", "at_most", "above", "at_least")
 
 
@@ -97,24 +35,35 @@ class _Kind(BaseModel):
     takes: tuple[str, ...] = ()
 
 
-_COUNTED = ("over", "coverage", "max_gap")
+def _confidence(text: object) -> float | None:
+    if text == "point":
+        return None
+    share = units.parse_share(text)
+    if not 0.5 < share < 1:  # noqa: PLR2004 - below one half it is no confidence
+        raise ValueError("confidence must lie between 50% and 100%, both excluded, or be 'point'")
+    return share
+
+
+_WATCHED = ("coverage", "max_gap", "restarts", "expect_series", "warnings")
+_COUNTED = ("over", *_WATCHED, "by", "quantifier", "streak")
+_BELOW = ("below", "at_most")
 _KIND_RULES = {
     "ratio": _Kind(
-        parse=units.parse_share,
-        unit="share",
-        comparators=("below", "at_most"),
-        needs=("over",),
-        takes=(*_COUNTED, "confidence"),
+        parse=units.parse_share, unit="share", comparators=_BELOW, needs=("over",), takes=(*_COUNTED, "confidence")
     ),
     "quantile": _Kind(
-        parse=units.parse_duration,
-        unit="seconds",
-        comparators=("below", "at_most"),
-        needs=("over",),
-        takes=(*_COUNTED, "confidence"),
+        parse=units.parse_duration, unit="seconds", comparators=_BELOW, needs=("over",), takes=(*_COUNTED, "confidence")
     ),
     "counter": _Kind(parse=units.parse_count, unit="count", comparators=("at_most",), needs=("over",), takes=_COUNTED),
-    "promql": _Kind(parse=units.parse_number, comparators=COMPARATORS, takes=("over",)),
+    "promql": _Kind(parse=units.parse_number, comparators=COMPARATORS, takes=_COUNTED),
+    "baseline": _Kind(
+        parse=units.parse_share,
+        unit="share",
+        comparators=("at_most",),
+        needs=("over",),
+        takes=("over", *_WATCHED, "confidence"),
+    ),
+    "burn": _Kind(unit="share", takes=(*_WATCHED, "confidence")),
     "canary": _Kind(unit="passes"),
     "unproven": _Kind(),
 }
@@ -127,7 +76,9 @@ class Gate(Strict):
     ratio: Ratio | None = None
     quantile: Quantile | None = None
     counter: Counter | None = None
-    promql: str | None = None
+    promql: Expression | None = None
+    baseline: Baseline | None = None
+    burn: Burn | None = None
     canary: CanaryHistory | None = None
     unproven: str | None = None
     """A criterion that no gate proves yet; the stage holds until one does."""
@@ -139,10 +90,35 @@ class Gate(Strict):
     coverage: Share = 0.95
     max_gap: Duration | None = None
     """Longest stretch without a sample; four scrape intervals if not given."""
-    confidence: Share = 0.95
-    """Two-sided confidence of the interval around a share."""
+    confidence: Annotated[float | None, BeforeValidator(_confidence)] = 0.95
+    """Two-sided confidence of the interval around a share; ``point`` compares the observed share itself."""
+    restarts: Literal["hold", "charge", "ignore"] = "hold"
+    """What a process that began anew or ended inside the window means."""
+    expect_series: int | None = Field(default=None, ge=1)
+    """How many series (with ``by``: groups) there must be at least."""
+    warnings: Literal["hold", "allow"] = "hold"
+    """What an answer means that Prometheus itself calls partial."""
+    by: tuple[str, ...] = ()
+    """Labels: one verdict for each of their values."""
+    quantifier: Literal["all", "any"] | AtLeast | None = None
+    """How many of several verdicts have to pass."""
+    streak: Streak | None = None
 
-    TUNING: ClassVar[tuple[str, ...]] = ("over", "coverage", "max_gap", "confidence")
+    TUNING: ClassVar[tuple[str, ...]] = (*_COUNTED, "confidence")
+    _source: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What the plan says, word for word, so that the gate can be made again."""
+        return self._source
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_source(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        gate = handler(data)
+        if isinstance(data, dict):
+            gate._source = dict(data)  # noqa: SLF001 - its own class
+        return gate
 
     @property
     def kind(self) -> str:
@@ -203,16 +179,20 @@ class Gate(Strict):
     def _sound_limit(self) -> Self:
         if self.kind == "ratio" and not 0 < (self.limit or 0) < 1:
             raise wrong(self.comparator or "id", "a share must lie between 0% and 100%, both excluded")
-        if self.confidence <= 0.5 or self.confidence >= 1:  # noqa: PLR2004 - below one half it is no confidence
-            raise wrong("confidence", "confidence must lie between 50% and 100%, both excluded")
-        if self.promql is not None:
-            self._sound_expression(self.promql)
-        return self
-
-    def _sound_expression(self, text: str) -> None:
-        try:
-            promql.check_expression(text)
-        except ValueError as exc:
-            raise wrong("promql", str(exc)) from exc
-        if bool(self.over) != ("$window" in text):
+        if self.promql is not None and bool(self.over) != ("$window" in self.promql):
             raise wrong("promql", "'over' and '$window' in the query go together: over: 30m, rate(x[$window])")
+        if self.baseline is not None and not self.limit and not self.baseline.least_effect:
+            raise wrong("at_most", "equal to the baseline is never proven; allow some per cent, or give 'absolute'")
+        return self._sound_groups()
+
+    def _sound_groups(self) -> Self:
+        if self.by and self.promql is not None:
+            raise wrong("by", "a promql gate has the series that its query gives; aggregate there")
+        if self.quantifier is not None and not self.by and self.promql is None:
+            raise wrong("quantifier", "a quantifier needs 'by': the labels that tell the groups apart")
+        if (self.by or self.quantifier) and self.expect_series is None:
+            key = "quantifier" if self.quantifier else "by"
+            raise wrong(key, "say expect_series too: a series that vanished must not make the others enough")
+        if isinstance(self.quantifier, AtLeast) and self.quantifier.at_least > (self.expect_series or 0):
+            raise wrong("quantifier", "more series cannot pass than are expected")
+        return self

@@ -9,8 +9,8 @@ from typing import Any
 import allure
 import pytest
 
-from pytest_rollout.plugin.explain import explain
 from pytest_rollout.plugin.items import GateItem
+from pytest_rollout.publish.explain import explain
 from pytest_rollout.verdict import CheckResult
 
 _IMAGES = {".png": allure.attachment_type.PNG}
@@ -24,7 +24,7 @@ class AllureReport:
         if isinstance(item, GateItem):
             _label(item)
         name = item.name
-        said = explain(name, CheckResult.from_dict(result))
+        said = explain(name, CheckResult.from_dict(result), verbose=True)
         allure.attach(said, f"why {name} {result['verdict']}", allure.attachment_type.TEXT)
         evidence = json.dumps(result["derivation"], indent=2)
         allure.attach(evidence, "derivation", allure.attachment_type.JSON)

@@ -68,7 +68,7 @@ class Gates:
         world = config.stash[world_key]
         gate = _gate(self._item.name, keys)
         scene = world.scene(path, self._stage(path))
-        result = world.judged(scene, [gate], progress_line(config))[gate.id]
+        result = world.judged(path, scene, [gate], progress_line(config), name=gate.id)[gate.id]
         conclude(self._item, result)
         return result
 

@@ -107,7 +107,7 @@ class GateItem(pytest.Item):
 
 def stage_checks(loaded: LoadedPlan, stage: Stage, plan_nodeid: str) -> list[Check]:
     """Return every check that a plan demands for a stage."""
-    from pytest_rollout.stage import FLAG_STATE
+    from pytest_rollout.look import FLAG_STATE
 
     named = [(FLAG_STATE, "flag")] if stage.flags else []
     named += [(gate.id, gate.kind) for gate in stage.gates]
@@ -130,7 +130,7 @@ def plan_nodeid(path: Path, root: Path) -> str:
 
 def conclude(item: pytest.Item, result: CheckResult) -> None:
     """Put a result on an item's reports, tell the hooks, and raise unless it passed."""
-    from pytest_rollout.plugin.explain import explain
+    from pytest_rollout.publish.explain import explain
 
     data = result.to_dict()
     item.user_properties += [
@@ -140,4 +140,4 @@ def conclude(item: pytest.Item, result: CheckResult) -> None:
     ]
     item.ihook.pytest_rollout_gate_evaluated(item=item, result=data)
     if raised := _RAISED.get(result.verdict):
-        raise raised(explain(item.name, result))
+        raise raised(explain(item.name, result, verbose=item.config.get_verbosity() > 0))

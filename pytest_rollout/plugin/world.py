@@ -10,12 +10,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_rollout.errors import EnvironmentUnready
 from pytest_rollout.plugin.settings import Settings
-from pytest_rollout.verdict import CheckResult, Reason, broken
+from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken
 
 if TYPE_CHECKING:
     from pytest_rollout.evidence.log import EvidenceLog, Place
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Results = Mapping[str, CheckResult]
+EVIDENCE_FOLDER = "evidence"
+"""Where in the reports the evidence of each stage is kept."""
 
 
 class World:
@@ -130,9 +133,11 @@ class World:
         from pytest_rollout.canary import CanaryRunner
         from pytest_rollout.sources.flags import FlagReader
         from pytest_rollout.sources.prometheus import Prometheus
+        from pytest_rollout.sources.recording import Recording
         from pytest_rollout.stage import Scene
 
         target = self.target(path)
+        recording = Recording(self._client({}), target.prometheus) if target.prometheus else None
         token = {"Authorization": f"Bearer {target.flags_token}"} if target.flags_token else {}
         runner = CanaryRunner(
             log=self.evidence(),
@@ -147,10 +152,12 @@ class World:
         return Scene(
             stage=stage,
             target=target,
-            prometheus=Prometheus(target.prometheus, self._client({})) if target.prometheus else None,
+            prometheus=Prometheus(target.prometheus, recording) if target.prometheus and recording else None,
             flags=FlagReader(target.flags_url, self._client(token)) if target.flags_url else None,
             canaries=runner,
             flipped_at=self.settings.flipped_at,
+            looks=functools.partial(self.evidence().look, self.place(path), stage.marker),
+            recording=recording,
         )
 
     def stage_results(self, path: Path, stage: Stage, gates: Sequence[Gate], progress: Progress) -> Results:
@@ -176,18 +183,35 @@ class World:
 
     def _judged(self, path: Path, stage: Stage, gates: Sequence[Gate], progress: Progress) -> Results:
         try:
-            return self.judged(self.scene(path, stage), gates, progress)
+            return self.judged(path, self.scene(path, stage), gates, progress)
         except EnvironmentUnready as exc:
-            from pytest_rollout.stage import FLAG_STATE
+            from pytest_rollout.look import FLAG_STATE
 
             return {name: broken(Reason.ENVIRONMENT, str(exc)) for name in (FLAG_STATE, *(gate.id for gate in gates))}
 
-    def judged(self, scene: Scene, gates: Sequence[Gate], progress: Progress) -> Results:
-        """Judge gates in a scene, waiting as long as the settings or the environment say."""
+    def judged(self, path: Path, scene: Scene, gates: Sequence[Gate], progress: Progress, *, name: str = "") -> Results:
+        """Judge gates in a scene, waiting as long as the settings or the environment say, and keep the evidence.
+
+        ``name`` tells the gates of a Python test from those of the plan.
+        """
+        from pytest_rollout.replay import bundle, write_bundle
         from pytest_rollout.stage import decide
 
         wait = scene.target.wait if self.settings.wait is None else self.settings.wait
-        return decide(scene, gates, wait=wait, exhaustive=bool(self.settings.faults), progress=progress)
+        decided = decide(scene, gates, wait=wait, exhaustive=bool(self.settings.faults), progress=progress)
+        rollout = self.plan(path).plan.rollout
+        file = "-".join(filter(None, (rollout, scene.stage.marker, name))) + ".json.gz"
+        try:
+            digest = write_bundle(
+                self.settings.reports / EVIDENCE_FOLDER / file, bundle(rollout, scene, gates, decided)
+            )
+        except OSError as exc:
+            return {gate: _unkept(result, exc) for gate, result in decided.results.items()}
+        kept = {"file": f"{EVIDENCE_FOLDER}/{file}", "sha256": digest}
+        return {
+            gate: replace(result, derivation={**result.derivation, "evidence": kept})
+            for gate, result in decided.results.items()
+        }
 
     def _client(self, headers: Mapping[str, str]) -> Http:
         from pytest_rollout.sources.http import Http
@@ -200,6 +224,11 @@ class World:
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]  # type: ignore[return-value]
+
+
+def _unkept(result: CheckResult, exc: OSError) -> CheckResult:
+    said = f"the evidence cannot be kept: {exc}; make the reports folder writable, or free some space"
+    return broken(Reason.EVIDENCE, said) if result.verdict is Verdict.PASSED else result
 
 
 @contextlib.contextmanager

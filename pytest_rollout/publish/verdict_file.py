@@ -42,8 +42,8 @@ def read_verdict(path: Path) -> dict[str, Any]:
     return document
 
 
-def write_atomic(path: Path, text: str, mode: int = 0o666) -> None:
-    """Put `text` at `path` in one step: a reader sees the old file or the new one, also after a crash.
+def write_atomic(path: Path, content: str | bytes, mode: int = 0o666) -> None:
+    """Put content, text as UTF-8, at `path` in one step: a reader sees the old file or the new one, also after a crash.
 
     `mode` is the file's permission before the umask. Raises OSError.
     """
@@ -52,8 +52,8 @@ def write_atomic(path: Path, text: str, mode: int = 0o666) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

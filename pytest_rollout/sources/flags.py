@@ -6,13 +6,13 @@ faults and return the caller's default.
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from pytest_rollout.errors import SourceError
 from pytest_rollout.judge.history import FlagReading
+from pytest_rollout.sources.answers import read_json
 from pytest_rollout.sources.http import Transport, retried, without_credentials
 
 EVALUATED = frozenset({"STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"})
@@ -20,11 +20,12 @@ _RETRY_BUDGET = 2.0
 
 
 class FlagReader:
-    """Reads boolean flags for a named cohort."""
+    """Reads boolean flags for a named cohort. A reading takes at most 2 s and one deadline of the transport."""
 
     def __init__(self, url: str, http: Transport) -> None:
         self._url = url.rstrip("/")
         self._http = http
+        self._skews: list[float] = []
 
     def read(self, flag: str, cohort: str) -> FlagReading:
         """Return what the service says; every fault is in the reading, nothing is raised."""
@@ -33,15 +34,28 @@ class FlagReader:
         except (SourceError, ValueError) as exc:
             return _faulty(flag, cohort, str(exc))
 
+    def skew(self) -> float | None:
+        """Return by how many seconds the service's clock is ahead of ours, for certain: 0.0 if the two may agree.
+
+        The largest of all answers since the last ``forget``; None if no answer told its time.
+        """
+        return max(self._skews, key=abs, default=None)
+
+    def forget(self) -> None:
+        """Drop the skews of earlier answers, before another look at a later time."""
+        self._skews.clear()
+
     def _read(self, flag: str, cohort: str) -> FlagReading:
         url = f"{self._url}/ofrep/v1/evaluate/flags/{quote(flag, safe='')}"
         context = {"context": {"targetingKey": f"rollout-{cohort}", "cohort": cohort}}
         answer = retried(lambda: self._http("POST", url, json=context), budget=_RETRY_BUDGET)
+        if answer.sure_skew is not None:
+            self._skews.append(answer.sure_skew)
         if answer.status != 200:  # noqa: PLR2004 - HTTP OK
             return _faulty(
                 flag, cohort, f"HTTP {answer.status} from {without_credentials(self._url)}: {answer.text.strip()[:120]}"
             )
-        body = json.loads(answer.text)
+        body = read_json(answer.text)
         if not isinstance(body, dict):
             return _faulty(flag, cohort, f"not an OFREP answer: {answer.text[:120]!r}")
         return _reading(flag, cohort, body)

@@ -1,14 +1,26 @@
-"""One HTTP client for every source; httpx is imported here only."""
+"""One HTTP client for every source; httpx and its httpcore are imported here only."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from pytest_rollout.errors import SourceUnreachable
+from pytest_rollout.errors import SourceError, SourceUnreachable
+from pytest_rollout.sources.deadline import BoundedSockets
+
+if TYPE_CHECKING:
+    import httpx
+
+LARGEST_BODY = 256 * 2**20
+"""Bytes of an answer, unpacked; more is refused."""
+_DATE_RESOLUTION = 1.0
+_TOO_MANY_REQUESTS = 429
+_SERVER_ERRORS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +29,27 @@ class Answer:
 
     status: int
     text: str
+    skew: float | None = None
+    """The server's clock minus ours, in seconds, by its ``Date`` (RFC 9110, 6.6.1), None if it told no time.
+
+    The middle of the second that the header names, minus the middle between sending and receiving the headers.
+    """
+    took: float = 0.0
+    """Seconds between sending and receiving the headers."""
+    retry_after: float = 0.0
+    """Seconds for which the server asks to be left alone (RFC 9110, 10.2.3)."""
+
+    @property
+    def sure_skew(self) -> float | None:
+        """The part of the skew that neither the header's resolution of 1 s nor the round trip explains."""
+        if self.skew is None:
+            return None
+        sure = abs(self.skew) - _DATE_RESOLUTION - self.took / 2
+        return math.copysign(sure, self.skew) if sure > 0 else 0.0
+
+
+class Unchanging(SourceUnreachable):
+    """Asking the same again will give the same: the address is none, or the answer is a recorded one."""
 
 
 def without_credentials(url: str) -> str:
@@ -29,45 +62,63 @@ def without_credentials(url: str) -> str:
 
 
 class Transport(Protocol):
-    """Sends one request. Raises SourceUnreachable if nothing answers in time."""
+    """Sends one request. Raises SourceUnreachable if nothing answers in time, SourceError for what cannot be read."""
 
     def __call__(self, method: str, url: str, /, *, form: Mapping[str, str] | None = None, json: Any = None) -> Answer:
         """Return the whole answer, whatever its status."""
 
 
 class Http:
-    """A shared client with an overall deadline per request, in seconds.
+    """A shared client. ``deadline`` is for a whole request, from connecting to the last byte, in seconds.
 
-    Proxies of the process environment are ignored: with ``http_proxy`` set, loopback would go through them.
+    Only the system's resolver of names has times of its own. ``wall`` tells the time of day, ``largest`` is the
+    largest body that is read, in bytes. Proxies of the process environment are ignored: with ``http_proxy`` set,
+    loopback would go through them.
     """
 
-    def __init__(self, deadline: float = 10.0, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        deadline: float = 10.0,
+        headers: Mapping[str, str] | None = None,
+        *,
+        wall: Callable[[], float] = time.time,
+        largest: int = LARGEST_BODY,
+    ) -> None:
         import httpx
 
         self._deadline = deadline
-        self._client = httpx.Client(trust_env=False, timeout=deadline, headers=dict(headers or {}))
+        self._wall = wall
+        self._largest = largest
+        self._client = httpx.Client(trust_env=False, transport=_transport(), headers=dict(headers or {}))
 
     def __call__(self, method: str, url: str, /, *, form: Mapping[str, str] | None = None, json: Any = None) -> Answer:
-        """Return the whole answer. Raises SourceUnreachable."""
+        """Return the whole answer. Raises SourceUnreachable, and SourceError if it is larger than the largest."""
+        import httpcore
         import httpx
 
-        until = time.monotonic() + self._deadline
+        place = without_credentials(url)
+        until = httpx.Timeout(time.monotonic() + self._deadline)  # a point in time: see sources/deadline.py
+        data = dict(form) if form else None
         try:
-            with self._client.stream(method, url, data=dict(form) if form else None, json=json) as response:
-                return Answer(response.status_code, self._read(response, until))
-        except httpx.HTTPError as exc:
-            raise SourceUnreachable(f"{without_credentials(url)}: {str(exc) or type(exc).__name__}") from exc
+            sent = self._wall()
+            with self._client.stream(method, url, data=data, json=json, timeout=until) as response:
+                received = self._wall()
+                return _answer(response, self._read(response, place), sent, received)
+        except TimeoutError:
+            raise SourceUnreachable(f"{place}: no complete answer within {self._deadline:g} s") from None
         except (httpx.InvalidURL, UnicodeError):  # the second is about names that cannot be
-            raise SourceUnreachable(f"{without_credentials(url)}: not a URL") from None
+            raise Unchanging(f"{place}: not a URL") from None
+        except httpcore.UnsupportedProtocol as exc:
+            raise Unchanging(f"{place}: {exc}") from exc
+        except (httpx.HTTPError, httpcore.ProtocolError, OSError) as exc:
+            raise SourceUnreachable(f"{place}: {str(exc) or type(exc).__name__}") from exc
 
-    def _read(self, response: Any, until: float) -> str:
-        # httpx counts its timeout anew for every piece; a dripping server would hold a run for ever.
+    def _read(self, response: httpx.Response, place: str) -> str:
         body = bytearray()
         for piece in response.iter_bytes():
             body += piece
-            if time.monotonic() > until:
-                place = without_credentials(str(response.url))
-                raise SourceUnreachable(f"{place}: no complete answer within {self._deadline:g} s")
+            if len(body) > self._largest:
+                raise SourceError(f"{place}: the answer is larger than {self._largest / 2**20:g} MiB; ask for less")
         return body.decode("utf-8", "replace")
 
     def close(self) -> None:
@@ -75,24 +126,93 @@ class Http:
         self._client.close()
 
 
-def retried(ask: Callable[[], Answer], *, budget: float, sleep: Callable[[float], None] = time.sleep) -> Answer:
-    """Ask again after transport faults and 5xx, with growing pauses, for at most ``budget`` seconds.
+def _transport() -> httpx.BaseTransport:
+    """Return httpx's way into httpcore, with sockets that keep a deadline: its own takes no network backend."""
+    import httpcore
+    import httpx
 
+    class Body(httpx.SyncByteStream):
+        def __init__(self, pieces: Any) -> None:
+            self._pieces = pieces
+
+        def __iter__(self) -> Iterator[bytes]:
+            return iter(self._pieces)
+
+        def close(self) -> None:
+            self._pieces.close()
+
+    class Bounded(httpx.BaseTransport):
+        def __init__(self) -> None:
+            sockets: Any = BoundedSockets()
+            context = httpx.create_ssl_context(trust_env=False)
+            self._pool = httpcore.ConnectionPool(context, max_connections=None, network_backend=sockets)
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            url = request.url
+            answer = self._pool.handle_request(
+                httpcore.Request(
+                    method=request.method,
+                    url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+            return httpx.Response(answer.status, headers=answer.headers, stream=Body(answer.stream))
+
+        def close(self) -> None:
+            self._pool.close()
+
+    return Bounded()
+
+
+def _answer(response: httpx.Response, text: str, sent: float, received: float) -> Answer:
+    # A cache passes on when it was told (RFC 9111, 5.1), not the time.
+    told = None if "age" in response.headers else _moment(response.headers.get("date", ""))
+    skew = None if told is None else told + _DATE_RESOLUTION / 2 - (sent + received) / 2
+    pause = _seconds_until(response.headers.get("retry-after", ""), received)
+    return Answer(response.status_code, text, skew, max(received - sent, 0.0), pause)
+
+
+def _seconds_until(header: str, now: float) -> float:
+    if header.isascii() and header.isdigit():
+        return float(header)
+    moment = _moment(header)
+    return 0.0 if moment is None else max(moment - now, 0.0)
+
+
+def _moment(header: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    return moment.timestamp() if moment.tzinfo else None
+
+
+def retried(ask: Callable[[], Answer], *, budget: float, sleep: Callable[[float], None] = time.sleep) -> Answer:
+    """Ask again after transport faults, 429 and 5xx, with growing pauses, as long as the next try begins in time.
+
+    No try begins later than ``budget`` seconds after the first, so all of it takes at most the budget and one
+    deadline of the transport. A server that asks to be left alone for longer than the budget is left alone.
     Returns the last answer, or raises the last SourceUnreachable.
     """
     until, pause = time.monotonic() + budget, 0.1
     while True:
         fault: SourceUnreachable | None = None
-        answer: Answer | None = None
+        wait = pause
         try:
             answer = ask()
+        except Unchanging:
+            raise
         except SourceUnreachable as exc:
             fault = exc
-        if answer is not None and answer.status < 500:  # noqa: PLR2004 - HTTP server errors
-            return answer
-        if time.monotonic() + pause > until:
+        else:
+            if answer.status < _SERVER_ERRORS and answer.status != _TOO_MANY_REQUESTS:
+                return answer
+            wait = max(pause, answer.retry_after)
+        if time.monotonic() + wait > until:
             if fault:
                 raise fault
-            return answer  # type: ignore[return-value]
-        sleep(pause)
+            return answer
+        sleep(wait)
         pause *= 2

@@ -1,18 +1,26 @@
-"""Read Prometheus: raw samples, bare values, scrape intervals."""
+"""Ask Prometheus: raw samples, bare values, what it scrapes and knows. answers.py reads what it says."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from pytest_rollout.errors import QueryRefused, SourceError, SourceUnreachable
 from pytest_rollout.judge.samples import Series
-from pytest_rollout.sources.http import Transport, retried, without_credentials
-from pytest_rollout.units import parse_duration
+from pytest_rollout.sources import answers
+from pytest_rollout.sources.answers import ScrapeTarget
+from pytest_rollout.sources.http import Answer, Transport, retried, without_credentials
+
+__all__ = ["Found", "Prometheus", "ScrapeTarget"]
 
 _RETRY_BUDGET = 2.0
+_NOT_NOW = 429
+_SERVER_ERRORS, _CLIENT_ERRORS = 500, 400
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,84 +32,127 @@ class Found:
 
 
 class Prometheus:
-    """A Prometheus-compatible HTTP API. Answers are kept per instance: the same question is asked once."""
+    """A Prometheus-compatible HTTP API. Answers are kept per instance: the same question is asked once.
+
+    A question takes at most 2 s and one deadline of the transport. Every method that asks raises
+    SourceUnreachable (nobody answered, 429, 5xx), QueryRefused (any other 4xx) or SourceError (not an answer).
+    """
 
     def __init__(self, url: str, http: Transport) -> None:
         self._url = url.rstrip("/")
         self._place = without_credentials(self._url)
         self._http = http
-        self._known: dict[tuple[str, float], Found] = {}
+        self._known: dict[tuple[object, ...], Any] = {}
+        self._skews: list[float] = []
 
     def raw(self, selector: str, seconds: float, at: float) -> Found:
-        """Return the raw samples of a selector in the ``seconds`` before a time.
-
-        Raises QueryRefused or SourceUnreachable.
-        """
+        """Return the raw samples of a selector in the ``seconds`` before a time."""
         return self.query(f"{selector}[{max(1, round(seconds * 1000))}ms]", at)
 
     def query(self, expression: str, at: float) -> Found:
-        """Return the series of an instant query at a time. Raises QueryRefused or SourceUnreachable."""
-        key = (expression, at)
-        if key not in self._known:
-            self._known[key] = self._query(expression, at)
-        return self._known[key]
-
-    def forget(self) -> None:
-        """Drop kept answers, before another look at a later time."""
-        self._known.clear()
-
-    def _query(self, expression: str, at: float) -> Found:
+        """Return the series of an instant query at a time; only an expression that ends in a range may give many."""
         form = {"query": expression, "time": f"{at:.3f}"}
-        body = self._ask("POST", "/api/v1/query", form)
-        data = body["data"]
-        try:
-            series = tuple(_series(data["resultType"], data["result"]))
-        except (KeyError, TypeError, ValueError, IndexError) as exc:
-            raise SourceError(f"{self._place}: an answer of unknown form to {expression!r}: {exc!r}") from exc
-        notes = (*(body.get("warnings") or ()), *(body.get("infos") or ()))
-        return Found(series, tuple(str(note) for note in notes))
+        asked = answers.RANGES if expression.rstrip().endswith("]") else answers.VALUES
+        return self._found("/api/v1/query", form, asked)
+
+    def query_range(self, expression: str, start: float, end: float, step: float) -> Found:
+        """Return the values of an expression from start to end, one every ``step`` seconds."""
+        form = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
+        return self._found("/api/v1/query_range", form, answers.RANGES)
 
     def scrape_intervals(self) -> dict[str, float]:
-        """Return the longest scrape interval of each job, in seconds. Raises SourceError."""
-        body = self._ask("GET", "/api/v1/targets?state=active", None)
+        """Return the longest scrape interval of each job, in seconds."""
         out: dict[str, float] = {}
-        try:
-            for target in body["data"].get("activeTargets", ()):
-                job = str(target["labels"].get("job", ""))
-                out[job] = max(out.get(job, 0.0), parse_duration(target["scrapeInterval"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
-            raise SourceError(f"{self._place}: targets of unknown form: {exc!r}") from exc
+        for target in self.targets():
+            out[target.job] = max(out.get(target.job, 0.0), target.interval)
         return out
+
+    def targets(self) -> tuple[ScrapeTarget, ...]:
+        """Return the targets that are scraped now."""
+        return self._get("/api/v1/targets?state=active", answers.read_targets, "targets")
+
+    def exporters(self, metric: str) -> frozenset[tuple[str, str]]:
+        """Return (job, instance) of the live targets that know a metric, also if it has no series yet.
+
+        The type and help that a target exposes are known before the first child of a metric is born.
+        """
+        found: set[tuple[str, str]] = set()
+        for family, types in answers.families(metric).items():
+            path = f"/api/v1/targets/metadata?metric={quote(family, safe='')}"
+            told = self._get(path, answers.read_exporters, "metadata")
+            found |= {(job, instance) for job, instance, kind in told if not types or kind in types}
+        return frozenset(found)
+
+    def metric_type(self, name: str) -> str | None:
+        """Return ``counter``, ``gauge``, ``histogram``...; None if no live target knows, or if they disagree."""
+        for family, types in answers.families(name).items():
+            path = f"/api/v1/metadata?metric={quote(family, safe='')}"
+            told = self._get(path, partial(answers.read_types, name=family), "metadata")
+            if len(told) == 1 and (not types or told <= types):
+                return next(iter(told))
+        return None
+
+    def metric_names(self, match: str | None = None) -> frozenset[str]:
+        """Return the names of all metrics that are stored, or of those with series that a selector matches."""
+        chosen = f"?match[]={quote(match, safe='')}" if match else ""
+        return self._get(f"/api/v1/label/__name__/values{chosen}", answers.read_names, "names")
+
+    def retention(self) -> float | None:
+        """Return for how many seconds samples are kept; None if time does not limit it."""
+        return self._get("/api/v1/status/runtimeinfo", answers.read_retention, "runtime information")
+
+    def skew(self) -> float | None:
+        """Return by how many seconds its clock is ahead of ours, for certain: 0.0 if the two may agree.
+
+        The largest of all answers since the last ``forget``; None if no answer told its time.
+        """
+        return max(self._skews, key=abs, default=None)
+
+    def forget(self) -> None:
+        """Drop kept answers and skews, before another look at a later time."""
+        self._known.clear()
+        self._skews.clear()
+
+    def _found(self, path: str, form: Mapping[str, str], asked: tuple[str, ...]) -> Found:
+        def read(body: dict[str, Any]) -> Found:
+            return Found(answers.read_series(body["data"], asked), answers.read_notes(body))
+
+        return self._once("POST", path, form, read, f"an answer of unknown form to {form['query']!r}")
+
+    def _get(self, path: str, read: Callable[[Any], T], what: str) -> T:
+        def whole(body: dict[str, Any]) -> T:
+            if notes := answers.read_notes(body):
+                raise ValueError(f"some may be missing: {'; '.join(notes)[:200]}")
+            return read(body["data"])
+
+        return self._once("GET", path, None, whole, f"{what} of unknown form")
+
+    def _once(
+        self, method: str, path: str, form: Mapping[str, str] | None, read: Callable[[dict[str, Any]], T], fault: str
+    ) -> T:
+        key = (method, path, *sorted((form or {}).items()))  # so one path is always read in one way
+        if key not in self._known:
+            body = self._ask(method, path, form)
+            try:
+                self._known[key] = read(body)
+            except ValueError as exc:
+                raise SourceError(f"{self._place}: {fault}: {exc}") from exc
+        return self._known[key]  # type: ignore[no-any-return]
 
     def _ask(self, method: str, path: str, form: Mapping[str, str] | None) -> dict[str, Any]:
         answer = retried(lambda: self._http(method, self._url + path, form=form), budget=_RETRY_BUDGET)
+        if answer.sure_skew is not None:
+            self._skews.append(answer.sure_skew)
+        if answer.status >= _SERVER_ERRORS or answer.status == _NOT_NOW:
+            raise SourceUnreachable(f"{self._place}: HTTP {answer.status}: {_shown(answer)}")
+        if answer.status >= _CLIENT_ERRORS:
+            raise QueryRefused(f"{self._place}: HTTP {answer.status}: {_shown(answer)}")
         try:
-            body = json.loads(answer.text)
-        except ValueError:
-            body = None
-        if answer.status >= 500:  # noqa: PLR2004 - HTTP server errors
-            raise SourceUnreachable(f"{self._place}: HTTP {answer.status}: {_shown(body, answer.text)}")
-        if answer.status >= 400:  # noqa: PLR2004 - HTTP client errors
-            raise QueryRefused(f"{self._place}: HTTP {answer.status}: {_shown(body, answer.text)}")
-        if not isinstance(body, dict) or body.get("status") != "success" or "data" not in body:
-            raise SourceError(f"{self._place}: not an answer of Prometheus: {answer.text[:120]!r}")
-        return body
+            return answers.read_body(answer.text)
+        except ValueError as exc:
+            raise SourceError(f"{self._place}: {exc}") from exc
 
 
-def _series(kind: str, result: Any) -> list[Series]:
-    if kind == "scalar":
-        return [Series({}, (_sample(result),))]
-    if kind == "vector":
-        return [Series(dict(one["metric"]), (_sample(one["value"]),)) for one in result]
-    if kind == "matrix":
-        return [Series(dict(one["metric"]), tuple(_sample(pair) for pair in one["values"])) for one in result]
-    raise ValueError(f"result type {kind!r}")
-
-
-def _sample(pair: Any) -> tuple[float, float]:
-    at, value = pair
-    return float(at), float(value)
-
-
-def _shown(body: Any, text: str) -> str:
-    return str(body["error"]) if isinstance(body, dict) and "error" in body else text.strip()[:200]
+def _shown(answer: Answer) -> str:
+    body = answers.read_json(answer.text)
+    return str(body["error"]) if isinstance(body, dict) and "error" in body else answer.text.strip()[:200]

@@ -77,7 +77,7 @@ def listen() -> socket.socket:
 def _site(config: Config) -> Site:
     engine = _fresh_database(config.directory)
     renamed = "counter-renamed" in config.faults
-    metrics = Metrics(requests_name="http_request_count" if renamed else "http_requests")
+    metrics = Metrics(requests_name="http_request_count" if renamed else "http_requests", started_at=config.since)
     log = Log(config.directory, rollout_stage=config.rollout_stage)
     templates = Jinja2Templates(Path(__file__).parent / "templates")
     templates.env.filters["number"] = texts.number

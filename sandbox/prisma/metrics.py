@@ -1,11 +1,13 @@
 """Every metric of the application, in a registry of its own."""
 
+import time
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     PlatformCollector,
-    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -20,11 +22,13 @@ PORTAL_ROUTE = "portal/[agentId]"
 class Metrics:
     """The application's counters and histograms; durations are in seconds."""
 
-    def __init__(self, *, requests_name: str = "http_requests") -> None:
+    def __init__(self, *, requests_name: str = "http_requests", started_at: float | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
+        # The library's own collector knows it on Linux only, and a filled history needs an older process.
+        started = Gauge("process_start_time_seconds", "When the process started, in unix seconds", registry=registry)
+        started.set(time.time() if started_at is None else started_at)
         self.requests = Counter(requests_name, "Requests", ["route", "code", "cohort"], registry=registry)
         self.request_seconds = Histogram(
             "http_request_duration_seconds",

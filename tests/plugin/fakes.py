@@ -1,12 +1,16 @@
 """A fake world for rollouts: Prometheus, an OFREP flag service and a Pushgateway in one HTTP server.
 
-It answers whatever a test sets, so that every decision can be had in a moment. It proves nothing about the real
-servers; those are met in tests/sources, tests/publish and tests/sandbox.
+It answers whatever a test sets, so that every decision can be had in a moment. Bare values are what the test says;
+behind them is one process, ``shop`` at ``a:1``, up for ever, scraped regularly until now, whose every metric
+has series that never rise. It proves nothing about the real servers; those are met in tests/sources, tests/publish
+and tests/sandbox.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +20,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+PROCESS = {"job": "shop", "instance": "a:1"}
+_RANGE = re.compile(r"(.+)\[(\d+)ms\]")
+_COUNT = re.compile(r"count\(last_over_time\((.+)\[\d+ms\]\)\)")
+_HEALTH = re.compile(r'\{__name__=~"(.+)",job="shop"\}')
+_SAMPLES = {"up": 1.0, "process_start_time_seconds": 1000.0}
+"""What the process says of itself; everything else is 0."""
+
+
+def _labels(name: str, place: int) -> dict[str, str]:
+    return {"__name__": name, **PROCESS, "number": str(place)}
+
 
 class FakeWorld:
     """What the servers say. Every attribute may be changed while they run."""
@@ -23,9 +38,16 @@ class FakeWorld:
     def __init__(self) -> None:
         self.url = ""
         self.values: dict[str, Any] = {}
-        """By PromQL expression: a number, the text of one (``"NaN"``), or a list of these, one for each series."""
+        """By PromQL expression: a number, the text of one (``"NaN"``), or a list of these, one for each series.
+
+        With ``[$window]`` for a range of any length.
+        """
         self.warnings: dict[str, str] = {}
         """By PromQL expression."""
+        self.unseen: set[str] = set()
+        """Selectors (or ``up``, ``process_start_time_seconds``) that no series matches."""
+        self.interval = 1.0
+        """Seconds between two scrapes."""
         self.statuses: dict[str, int] = {}
         """HTTP status by PromQL expression, or of ``targets``, ``flags`` and ``push``."""
         self.flags: dict[str, Any] = {"READS": True}
@@ -41,15 +63,16 @@ class FakeWorld:
         return [path for path, _ in self.pushes]
 
     def queries(self, expression: str) -> int:
-        """Return how often a query was asked."""
+        """Return how often the bare value of an expression was asked for."""
         return self.requests.count(f"query {expression}")
 
     def answer(self, path: str, body: str) -> tuple[int, Any]:
         """Return status and JSON of one request."""
+        if path.startswith("/api/v1/targets/metadata"):
+            return 200, {"status": "success", "data": []}
         if path.startswith("/api/v1/targets"):
             self.requests.append("targets")
-            target = {"labels": {"job": "shop"}, "scrapeInterval": "1s"}
-            return self.statuses.get("targets", 200), {"status": "success", "data": {"activeTargets": [target]}}
+            return self.statuses.get("targets", 200), {"status": "success", "data": {"activeTargets": [self._target()]}}
         if path == "/api/v1/query":
             return self._query({key: value[0] for key, value in parse_qs(body).items()})
         if path.startswith("/ofrep/v1/evaluate/flags/"):
@@ -59,20 +82,47 @@ class FakeWorld:
         self.requests.append(f"unknown {path}")
         return 404, {"error": "not found"}
 
+    def _target(self) -> dict[str, Any]:
+        every = f"{round(self.interval * 1000)}ms"
+        return {"labels": PROCESS, "scrapeInterval": every, "health": "up", "lastError": ""}
+
     def _query(self, form: dict[str, str]) -> tuple[int, Any]:
-        expression = form["query"]
+        expression, at = form["query"], float(form["time"])
         self.requests.append(f"query {expression}")
-        value = self.values.get(expression, [])
-        values = value if isinstance(value, list) else [value]
-        result = [
-            {"metric": {"number": str(index)}, "value": [float(form["time"]), str(one)]}
-            for index, one in enumerate(values)
-        ]
-        answer: dict[str, Any] = {"status": "success", "data": {"resultType": "vector", "result": result}}
+        if ranged := _RANGE.fullmatch(expression):
+            data = {"resultType": "matrix", "result": self._series(ranged[1], int(ranged[2]) / 1000, at)}
+        else:
+            data = {"resultType": "vector", "result": self._values(expression, at)}
+        answer: dict[str, Any] = {"status": "success", "data": data}
         if expression in self.warnings:
             answer["warnings"] = [self.warnings[expression]]
         status = self.statuses.get(expression, 200)
         return status, answer if status == 200 else {"status": "error", "error": "as the test wants it"}
+
+    def _values(self, expression: str, at: float) -> list[dict[str, Any]]:
+        if counted := _COUNT.fullmatch(expression):
+            return [{"metric": {}, "value": [at, str(len(self._series(counted[1], 0, at)))]}]
+        values = self._said(expression)
+        return [{"metric": _labels(expression, place), "value": [at, str(one)]} for place, one in enumerate(values)]
+
+    def _series(self, selector: str, seconds: float, at: float) -> list[dict[str, Any]]:
+        health = _HEALTH.fullmatch(selector)
+        names = health[1].split("|") if health else [selector]
+        scrapes = range(math.ceil((at - seconds) / self.interval), math.floor(at / self.interval) + 1)
+        return [
+            {
+                "metric": _labels(name, place),
+                "values": [[scrape * self.interval, str(_SAMPLES.get(name, 0))] for scrape in scrapes],
+            }
+            for name in names
+            if name not in self.unseen
+            for place in range(len(self._said(name)) or 1)
+        ]
+
+    def _said(self, expression: str) -> list[Any]:
+        anonymous = re.sub(r"\[\d+ms\]", "[$window]", expression)
+        value = self.values.get(expression, self.values.get(anonymous, []))
+        return value if isinstance(value, list) else [value]
 
     def _flag(self, name: str) -> tuple[int, Any]:
         self.requests.append(f"flag {name}")

@@ -110,7 +110,7 @@ def test_the_explanation_is_attached(
 ) -> None:
     texts = results[name]["texts"]
 
-    assert texts[attachment].splitlines() == lines
+    assert texts[attachment].splitlines()[: len(lines) + 1] == [*lines, "  rule: bare value"]
     assert json.loads(texts["derivation"])["rule"] == "bare value"
 
 

@@ -99,12 +99,13 @@ def test_units_and_keys_are_those_of_the_plan(bench: Bench, call: str, said: str
 def test_every_kind_reaches_the_judge(bench: Bench) -> None:
     """What each method asks for; that the answers are judged well is shown in tests/judge."""
     bench.plan()
+    bench.world.unseen |= {"r", 's_bucket{c="a"}', "n"}
     bench.test(
         """
         import pytest
         from pytest_rollout.errors import GateInconclusive
         CALLS = {
-            "ratio": lambda gate: gate.ratio(bad='r{c="5"}', total="r", below="1%", over="1m"),
+            "ratio": lambda gate: gate.ratio(bad='f{c="5"}', total="r", below="1%", over="1m"),
             "quantile": lambda gate: gate.quantile(0.95, "s", where='c="a"', below="1s", over="1m"),
             "counter": lambda gate: gate.counter("n", at_most=0, over="1m"),
         }
@@ -119,7 +120,7 @@ def test_every_kind_reaches_the_judge(bench: Bench) -> None:
 
     result.stdout.fnmatch_lines(["*3 passed*"])
     asked = {request.partition("[")[0] for request in bench.world.requests if request.startswith("query")}
-    assert asked >= {'query r{c="5"}', "query r", 'query s_bucket{c="a"}', "query n"}
+    assert asked >= {'query f{c="5"}', "query r", 'query s_bucket{c="a"}', "query n"}
 
 
 @pytest.mark.parametrize("order", [("fast", "slow"), ("slow", "fast")], ids=" then ".join)
@@ -170,7 +171,7 @@ def test_windows_begin_at_the_flip_of_the_tests_own_stage(bench: Bench, marked: 
     # The flag was flipped just now, so no window of a minute has elapsed; without a stage there is no flip.
     bench.plan(flags=FLAGS, scrape_interval="1s")
     bench.world.flipped_at = "now"
-    bench.world.values["last_over_time(speed[60000ms])"] = 1
+    bench.world.values["last_over_time(speed[$window])"] = 1
     template = OF_STAGE if marked else ONE_GATE
     bench.test(template.format(call='rollout_gate.promql("last_over_time(speed[$window])", below=5, over="1m")'))
 

@@ -30,8 +30,9 @@ def alive(pid: int) -> bool:
 
 def wait_for_ever(bench: Bench) -> tuple[str, ...]:
     """Write a plan that waits for evidence; return the arguments of its run."""
-    bench.plan(GATE, WAITING, flags=FLAGS, scrape_interval="200ms")
+    bench.plan(GATE, WAITING, flags=FLAGS)
     bench.world.flipped_at = "now"
+    bench.world.interval = 0.2
     return ("-m", "stage1", "--rollout-wait", "20m")
 
 

@@ -33,7 +33,7 @@ def test_the_time_of_the_flip_has_to_be_known(
 def test_what_the_flag_service_knows_is_better_than_what_people_say(bench: Bench) -> None:
     bench.plan(SPEED, flags=FLAGS)
     bench.world.flipped_at = "now"
-    bench.world.values["last_over_time(speed[600000ms])"] = 1
+    bench.world.values["last_over_time(speed[$window])"] = 1
 
     assert bench.run("-m", "stage1", "--rollout-flipped-at", "2025-01-01T00:00:00+00:00").ret == 1
     assert bench.checks()["speed"] == "inconclusive window-not-elapsed"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.plugin.conftest import Bench
+from tests.plugin.conftest import FLAGS, GATE, OTHER, Bench
 
 
 @pytest.mark.parametrize(
@@ -70,8 +72,24 @@ def test_place_of_the_evidence(bench: Bench) -> None:
     assert (bench.path / "other" / "log.db").is_file()
 
 
-def test_a_run_without_canaries_needs_no_evidence_log(bench: Bench) -> None:
-    bench.plan()
+def test_nobody_knows_how_often_gates_were_looked_at_without_an_evidence_log(bench: Bench) -> None:
+    bench.plan(GATE, {"id": "tickets", "unproven": "no spike"}, flags=FLAGS)
     (bench.path / ".rollout").write_text("in the way", encoding="utf-8")
 
-    assert bench.run("-m", "stage1").ret == 0
+    assert bench.run("-m", "stage1").ret == 1
+
+    assert bench.checks() == {
+        "flag-state": "passed within-limit",
+        "latency": "error evidence-unusable",
+        "tickets": "inconclusive unproven",
+    }
+
+
+def test_every_run_records_its_looks(bench: Bench) -> None:
+    bench.plan(GATE, OTHER)
+    assert [bench.run("-m", "stage1").ret for _ in range(2)] == [0, 0]
+
+    with closing(sqlite3.connect(bench.path / ".rollout" / "evidence.db")) as connection:
+        rows = connection.execute("SELECT rollout, environment, target, stage, gate FROM looks").fetchall()
+    here = ("shop", "staging", bench.world.url, "stage1")
+    assert sorted(rows) == [(*here, gate) for gate in ("errors", "errors", "latency", "latency")]

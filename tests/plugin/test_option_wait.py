@@ -10,20 +10,20 @@ import pytest
 
 from tests.plugin.conftest import FLAGS, GATE, Bench
 
-SOON = {"id": "speed", "promql": "last_over_time(speed[$window])", "below": 5, "over": "400ms"}
+SOON: dict[str, Any] = {"id": "speed", "promql": "last_over_time(speed[$window])", "below": 5, "over": "400ms"}
 """Decided less than a second after the flip."""
 LATE = {**SOON, "over": "10m"}
-QUERY = "last_over_time(speed[400ms])"
 
 
 @pytest.fixture(autouse=True)
 def _flipped_now(bench: Bench) -> None:
     bench.world.flipped_at = "now"
-    bench.world.values |= {QUERY: 1, "last_over_time(speed[401ms])": 1, "last_over_time(speed[399ms])": 1}
+    bench.world.interval = 0.2
+    bench.world.values[SOON["promql"]] = 1
 
 
 def plan(bench: Bench, gate: dict[str, Any], **staging: Any) -> None:
-    bench.plan(GATE, gate, flags=FLAGS, scrape_interval="200ms", **staging)
+    bench.plan(GATE, gate, flags=FLAGS, **staging)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_a_go(bench: Bench) -> None:
 
 def test_a_hold_says_what_is_missing(bench: Bench) -> None:
     bench.plan(GATE, {"id": "speed", "promql": "rate(speed[$window])", "above": 0.25, "over": "10m"})
-    bench.world.values |= {"rate(speed[600000ms])": "NaN", "latency": 0.12345}
+    bench.world.values |= {"rate(speed[$window])": "NaN", "latency": 0.12345}
 
     assert lines_of(bench, bench.run("-m", "stage1", "--deselect", "absent")) == [
         "========================= shop stage1 in staging: HOLD =========================",
@@ -79,14 +79,16 @@ def test_the_table_is_printed_however_quiet_the_run(bench: Bench, arguments: tup
 
 
 def test_a_wide_terminal_is_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "300")
     bench.plan()
     bench.world.values["latency"] = [1, 2, 3]
 
     (_, _, row, _) = lines_of(bench, bench.run("-m", "stage1"))
 
+    names = ", ".join(f'latency{{instance="a:1",job="shop",number="{place}"}}' for place in range(3))
     assert row.endswith(
-        'several-series: the query gave 3 series ({number="0"}, {number="1"}, {number="2"}); aggregate them to one'
+        f"several-series: the query gave 3 series ({names}); aggregate them to one, or say quantifier: all and "
+        "expect_series"
     )
 
 

@@ -10,19 +10,27 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-PAUSE = 0.05
+PAUSE = 0.1
 """Seconds between two bytes of an answer that drips."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a fake server answers. ``missing`` bytes are promised and never sent."""
+    """What a fake server answers. ``missing`` bytes are promised and never sent.
+
+    A header that is None is left out. A ``raw`` body is all that is sent, without a status line and headers.
+    What ``drips`` comes byte by byte, after the first ``at_once`` bytes of the body. The connection is closed
+    afterwards, and said to be, unless the reply ``keeps`` it.
+    """
 
     body: Any = b""
     status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str | None] = field(default_factory=dict)
     missing: int = 0
+    raw: bool = False
     drips: bool = False
+    at_once: int = 0
+    keeps: bool = False
     hangs: bool = False
 
     @property
@@ -41,11 +49,15 @@ class Asked:
 
 
 class FakeServer:
-    """A server on loopback that answers as a test says; ``asked`` are the requests so far."""
+    """A server on loopback that answers as a test says; ``asked`` are the requests so far.
+
+    ``connections`` is how many there were.
+    """
 
     def __init__(self, answer: Callable[[Asked], Reply]) -> None:
         self.answer = answer
         self.asked: list[Asked] = []
+        self.connections = 0
         self.url = ""
         self.closing = threading.Event()
 
@@ -59,10 +71,18 @@ class _Server(ThreadingHTTPServer):
 
 def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            server.connections += 1
+            super().setup()
+
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             server.asked.append(Asked(self.command, self.path, body))
-            self._send(server.answer(server.asked[-1]))
+            reply = server.answer(server.asked[-1])
+            self._send(reply)
+            self.close_connection = not reply.keeps
 
         do_POST = do_GET  # noqa: N815
 
@@ -70,20 +90,35 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
             if reply.hangs:
                 server.closing.wait(30)
                 return
-            self.send_response(reply.status)
-            for name, value in {"Content-Length": str(len(reply.payload) + reply.missing), **reply.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            for piece in [reply.payload[at : at + 1] for at in range(len(reply.payload))] if reply.drips else []:
+            if not reply.raw:
+                self.send_response_only(reply.status)
+                for name, value in _headers(reply, self.date_time_string()):
+                    self.send_header(name, value)
+                self.end_headers()
+            for piece in _pieces(reply):
                 self.wfile.write(piece)
-                server.closing.wait(PAUSE)
-            if not reply.drips:
-                self.wfile.write(reply.payload)
+                if reply.drips and server.closing.wait(PAUSE):
+                    return
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
     return Handler
+
+
+def _headers(reply: Reply, now: str) -> list[tuple[str, str]]:
+    own = {
+        "Date": now,
+        "Content-Length": str(len(reply.payload) + reply.missing),
+        "Connection": None if reply.keeps else "close",
+    }
+    return [(name, value) for name, value in {**own, **reply.headers}.items() if value is not None]
+
+
+def _pieces(reply: Reply) -> Iterator[bytes]:
+    at_once = reply.at_once if reply.drips else len(reply.payload)
+    yield reply.payload[:at_once]
+    yield from (reply.payload[place : place + 1] for place in range(at_once, len(reply.payload)))
 
 
 @contextmanager

@@ -112,14 +112,18 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "302": (Reply(b"", 302, {"Location": "/"}), "HTTP 302 from {url}: "),
     "304": (Reply(b"", 304), "HTTP 304 from {url}: "),
     # transport
-    "hangs": (Reply(hangs=True), "{url}/ofrep/v1/evaluate/flags/READS: timed out"),
+    "hangs": (Reply(hangs=True), "{url}/ofrep/v1/evaluate/flags/READS: no complete answer within 0.3 s"),
     "drips": (
         Reply(EVALUATED, drips=True),
         "{url}/ofrep/v1/evaluate/flags/READS: no complete answer within 0.3 s",
     ),
     # not OFREP
-    "no JSON": (Reply(b"off"), "Expecting value: line 1 column 1 (char 0)"),
-    "nothing": (Reply(b""), "Expecting value: line 1 column 1 (char 0)"),
+    "no JSON": (Reply(b"off"), "not an OFREP answer: 'off'"),
+    "a page": (Reply(b"<html>Sign in</html>"), "not an OFREP answer: '<html>Sign in</html>'"),
+    "nothing": (Reply(b""), "not an OFREP answer: ''"),
+    "cut short": (Reply(b'{"key": "READS", "val'), 'not an OFREP answer: \'{{"key": "READS", "val\''),
+    "without end": (Reply(b"[" * 100_000), f"not an OFREP answer: {'[' * 120!r}"),
+    "NaN": (Reply(b'{"key": NaN}'), "not an OFREP answer: '{{\"key\": NaN}}'"),
     "false": (Reply(b"false"), "not an OFREP answer: 'false'"),
     "a list": (Reply([1]), "not an OFREP answer: '[1]'"),
     "null": (Reply(b"null"), "not an OFREP answer: 'null'"),
@@ -168,7 +172,7 @@ def test_a_service_that_is_not_there_never_looks_like_off(http: Http) -> None:
     assert reading.fault == "http://127.0.0.1:1/ofrep/v1/evaluate/flags/READS: [Errno 111] Connection refused"
 
 
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_fault_that_passes_is_asked_again(http: Http, status: int) -> None:
     replies = [Reply(b"", status), Reply(EVALUATED)]
     with fake_server(lambda _: replies.pop(0)) as server:

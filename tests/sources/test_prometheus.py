@@ -1,12 +1,13 @@
-"""Gates over a real Prometheus, filled by remote write at times of its own."""
+"""Gates over a real Prometheus: what it says of a quiet half hour, of broken sources, and of what it scrapes itself."""
 
 from __future__ import annotations
 
-import math
-import struct
+import json
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -15,114 +16,155 @@ from pytest_rollout.gather import Gatherer
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.sources.http import Http
 from pytest_rollout.sources.prometheus import Prometheus
-from pytest_rollout.target import Target
-from pytest_rollout.verdict import CheckResult, Reason, Verdict
-from sandbox.components import Component, Job, ScrapeConfig, start_prometheus
-from sandbox.remote_write import remote_write
-
-STEP = 15.0
-LENGTH = 1800.0
-SCRAPES = 122
-"""One before the window, one at its start, 120 in it."""
-STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
-"""What Prometheus writes when a scrape fails."""
-PASSED, BREACHED, INCONCLUSIVE, ERROR = Verdict
-
-TARGET = Target(
-    environment="staging",
-    url="http://shop",
-    prometheus=None,
-    pushgateway=None,
-    flags_url=None,
-    flags_token=None,
-    time_scale=1.0,
-    wait=0.0,
-    scrape_interval=STEP,
-    rehearsal=(),
+from pytest_rollout.verdict import CheckResult, Reason
+from sandbox.components import Component, Job, ScrapeConfig, request, start_prometheus
+from tests.sources.past import (
+    BAD,
+    BREACHED,
+    COUNTER,
+    ERROR,
+    GOOD,
+    INCONCLUSIVE,
+    LENGTH,
+    PASSED,
+    QUANTILE,
+    RATIO,
+    ROLLBACKS,
+    STEP,
+    TARGET,
+    Past,
+    born,
+    buckets,
+    once,
+    ramp,
 )
-RATIO = {"ratio": {"bad": 'req{job="shop",code="500"}', "total": 'req{job="shop"}'}, "below": "0.5%", "over": "30m"}
-COUNTER = {"counter": {"of": "rollbacks_total"}, "at_most": 0, "over": "30m"}
-QUANTILE = {"quantile": {"q": 0.95, "of": "lat"}, "below": "100ms", "over": "30m"}
-GOOD = {"__name__": "req", "job": "shop", "code": "200"}
-BAD = {**GOOD, "code": "500"}
-ROLLBACKS = {"__name__": "rollbacks_total", "job": "shop"}
 
-Values = Iterable[float | None]
+STARTED = time.time() - 9000
 
 
-class Past:
-    """Half an hour of history in a Prometheus, and what a gate says of it at its end."""
+class Exposition:
+    """A process that exposes what a test lets it: a body, or nothing but an error."""
 
-    def __init__(self, prometheus: Prometheus, url: str, start: float) -> None:
-        self.prometheus = prometheus
-        self.url = url
-        self.start = start
-        self.now = start + LENGTH + STEP
+    def __init__(self) -> None:
+        self.began: float = STARTED
+        self.healthy = True
+        self.requests = 0
+        handler = type("Handler", (_Handler,), {"process": self})
+        self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
 
-    def write(self, *series: tuple[Mapping[str, str], Values]) -> None:
-        """Write one value for each scrape, None for a scrape that did not happen."""
-        remote_write(self.url, [(labels, self._samples(values)) for labels, values in series])
+    @property
+    def target(self) -> str:
+        """Where it is scraped."""
+        return f"127.0.0.1:{self._httpd.server_port}"
 
-    def _samples(self, values: Values) -> list[tuple[float, float]]:
-        times = (self.start + STEP * (place - 1) for place in range(SCRAPES))
-        return [(at, value) for at, value in zip(times, values, strict=False) if value is not None]
+    def exposed(self) -> str:
+        """Return what it says of itself: a counter with a child, and one without."""
+        self.requests += 100
+        return (
+            f"# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {self.began}\n"
+            f'# TYPE req_total counter\nreq_total{{code="200"}} {self.requests}\n'
+            "# HELP rollbacks_total Rollbacks by reason.\n# TYPE rollbacks_total counter\n"
+        )
 
-    def judged(self, gate: Mapping[str, Any], since: float | None = None) -> CheckResult:
-        flip = None if since is None else self.start + since
-        return Gatherer(self.prometheus, TARGET, flip, self.now).judge(Gate.model_validate({"id": "g", **gate}))
-
-    def value(self, expression: str) -> float:
-        """Return what Prometheus itself makes of it."""
-        (one,) = self.prometheus.query(expression, self.start + LENGTH).series
-        return one.samples[-1][1]
-
-
-@pytest.fixture(scope="module")
-def http() -> Iterator[Http]:
-    client = Http()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def past(prometheus: Component, era: float, http: Http) -> Past:
-    return Past(Prometheus(prometheus.url, http), prometheus.url, era)
+    def close(self) -> None:
+        """Expose no more."""
+        self._httpd.shutdown()
+        self._httpd.server_close()
+        self._thread.join()
 
 
-@pytest.fixture(scope="module")
-def scraping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Component]:
-    """Return a Prometheus with two jobs, which it will have discovered within six seconds."""
-    jobs = (Job("slow", "127.0.0.1:9"), Job("shop", "127.0.0.1:9"))
-    with start_prometheus(tmp_path_factory.mktemp("scraping"), scrape=ScrapeConfig(jobs, interval=2)) as component:
-        yield component
+class _Handler(BaseHTTPRequestHandler):
+    process: Exposition
+
+    def do_GET(self) -> None:
+        body = self.process.exposed().encode() if self.process.healthy else b""
+        self.send_response(200 if self.process.healthy else 500)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+OVER = 6.0
+"""Seconds that the gates over scraped processes ask about."""
+
+
+@dataclass
+class Scraped:
+    """A Prometheus that scrapes three processes every second, and the instant at which it is judged."""
+
+    component: Component
+    processes: Mapping[str, Exposition]
+    http: Http
+    now: float = 0.0
+    _source: list[Prometheus] = field(default_factory=list)
+
+    def await_history(self) -> None:
+        """Let the processes do what they do, and return once it lies in a window (about 12 s after the start)."""
+        source = Prometheus(self.component.url, self.http)
+        begun = self._scraped_since(source)
+        time.sleep(max(begun + OVER / 2 - time.time(), 0))
+        self.processes["restarted"].began = time.time()
+        self.processes["down"].healthy = False
+        self._source.append(source)
+        time.sleep(max(begun + OVER + 3.5 - time.time(), 0))
+        self.now = time.time()
+
+    @staticmethod
+    def _scraped_since(source: Prometheus) -> float:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            source.forget()
+            found = source.query("req_total", time.time()).series
+            if len(found) == 3:
+                return time.time()
+            time.sleep(0.1)
+        raise AssertionError("nothing was scraped for 20 s")
+
+    def judged(self, gate: Mapping[str, Any]) -> CheckResult:
+        """Return the verdict at the one instant."""
+        target = replace(TARGET, scrape_interval=None)
+        self._source[0].forget()
+        gatherer = Gatherer(self._source[0], target, None, self.now)
+        return gatherer.judge(Gate.model_validate({"id": "g", "over": f"{OVER:g}s", **gate}))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _early(scraping: Component) -> None:
-    """Start it before the first test, so that the last one need not wait."""
+def scraped(tmp_path_factory: pytest.TempPathFactory, http: Http) -> Iterator[Scraped]:
+    """Start it before the first test, so that the last ones need not wait for long."""
+    processes = {name: Exposition() for name in ("quiet", "restarted", "down")}
+    jobs = tuple(Job(name, process.target) for name, process in processes.items())
+    with start_prometheus(tmp_path_factory.mktemp("scraped"), scrape=ScrapeConfig(jobs, interval=1)) as component:
+        yield Scraped(component, processes, http)
+    for process in processes.values():
+        process.close()
 
 
-def ramp(per_scrape: float, base: float = 0.0) -> list[float | None]:
-    return [base + per_scrape * place for place in range(SCRAPES)]
-
-
-def once(by: float, *, base: float = 0.0, at: int = 60) -> list[float | None]:
-    return [base + by * (place >= at) for place in range(SCRAPES)]
-
-
-def lost(values: Values, first: int, last: int, instead: float | None = None) -> list[float | None]:
-    return [instead if first <= place <= last else value for place, value in enumerate(values)]
-
-
-# --- a real Prometheus ---------------------------------------------------------------------------------------
+# --- half an hour of even traffic ----------------------------------------------------------------------------
 
 
 def test_requests_are_counted_exactly(past: Past) -> None:
-    past.write((GOOD, ramp(50, base=1e6)), (BAD, once(12, base=300)))
+    past.write((GOOD, ramp(50, base=1e6)), (BAD, [300 + place // 10 for place in range(123)]))
     result = past.judged(RATIO)
     assert (result.verdict, result.samples, result.derivation["bad"]) == (PASSED, 6012, 12)
     assert result.window == (past.start, past.start + LENGTH)
+    assert result.message == (
+        "12 bad requests of 6,012; with 95 % confidence the share lies in 0.103-0.348 %, the limit is 0.5 %"
+    )
     assert past.judged({**RATIO, "below": "0.1%"}).verdict is BREACHED
+
+
+def test_bad_requests_that_came_together_may_be_one_event(past: Past) -> None:
+    past.write((GOOD, ramp(50, base=1e6)), (BAD, once(12, base=300)))
+    result = past.judged(RATIO)
+    assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.TOO_FEW_SAMPLES)
+    assert result.derivation["largest_burst"] == 12
+    assert "; 12 of them came together and may be one event; needs " in result.message
 
 
 def test_absent_bad_requests_are_none(past: Past) -> None:
@@ -147,16 +189,13 @@ def test_just_after_the_flip_nothing_is_judged(past: Past, since: float) -> None
 
 
 def test_an_event_that_increase_does_not_see_is_seen(past: Past) -> None:
-    past.write((ROLLBACKS, [None] * 60 + [1.0] * 62))
+    past.write((ROLLBACKS, born(1)))
     assert past.value("sum(increase(rollbacks_total[30m]))") == 0
     result = past.judged(COUNTER)
     assert (result.verdict, result.reason, result.value) == (BREACHED, Reason.LIMIT_BREACHED, 1.0)
-    assert result.derivation["rises"][0]["at"] == past.start + 59 * STEP
-
-
-def test_a_counter_at_rest_passes(past: Past) -> None:
-    past.write((ROLLBACKS, ramp(0, base=7)))
-    assert past.judged(COUNTER).verdict is PASSED
+    assert result.derivation["rises"] == [
+        {"after": None, "at": past.start + 59 * STEP, "by": 1.0, "labels": ROLLBACKS, "surely": True}
+    ]
 
 
 @pytest.mark.parametrize("later", [1.0, 7.0, 14.0])
@@ -164,43 +203,6 @@ def test_between_two_scrapes_the_sample_before_the_window_is_known(past: Past, l
     past.write((ROLLBACKS, ramp(0, base=7)))
     past.now += later
     assert past.judged(COUNTER).verdict is PASSED
-
-
-def test_a_reset_does_not_prove_a_zero(past: Past) -> None:
-    past.write((ROLLBACKS, lost(ramp(0, base=7), 60, SCRAPES, instead=0.0)))
-    assert past.judged(COUNTER).reason is Reason.RESTART
-
-
-def test_a_restart_that_the_counter_does_not_show_does_not_prove_a_zero(past: Past) -> None:
-    started = {"__name__": "process_start_time_seconds", "job": "shop"}
-    past.write((ROLLBACKS, ramp(0)), (started, once(500, base=1000)))
-    assert past.judged(COUNTER).reason is Reason.RESTART
-
-
-def test_a_restart_of_another_job_does_not_matter(past: Past) -> None:
-    started = {"__name__": "process_start_time_seconds", "job": "other"}
-    past.write((ROLLBACKS, ramp(0)), (started, once(500, base=1000)))
-    assert past.judged(COUNTER).verdict is PASSED
-
-
-@pytest.mark.parametrize("marker", [None, STALE], ids=["Prometheus was away", "the target was down"])
-@pytest.mark.parametrize("gate", [RATIO, COUNTER], ids=["ratio", "counter"])
-def test_a_gap_is_no_observation(past: Past, gate: dict[str, Any], marker: float | None) -> None:
-    values = lost(ramp(0 if gate is COUNTER else 50), 60, 80)
-    values[60] = marker
-    past.write((ROLLBACKS if gate is COUNTER else GOOD, values))
-    result = past.judged(gate)
-    assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.COVERAGE)
-    assert result.message == (
-        "no sample for 5.5 min (at most 1 min is allowed); find out why the target was not scraped, "
-        "then let the window pass again"
-    )
-
-
-def test_a_late_start_has_not_been_observed_for_long_enough(past: Past) -> None:
-    past.write((GOOD, lost(ramp(50), 0, 40)))
-    result = past.judged(RATIO)
-    assert (result.verdict, result.reason, result.ready_in) == (INCONCLUSIVE, Reason.WINDOW_NOT_ELAPSED, 600)
 
 
 @pytest.mark.parametrize("gate", [RATIO, COUNTER, QUANTILE, {"promql": "sum(req)", "below": 5}])
@@ -212,25 +214,17 @@ def test_a_metric_of_another_name_is_no_data(past: Past, gate: dict[str, Any]) -
 
 def test_a_label_of_another_name_is_unknown(past: Past) -> None:
     past.write(({"__name__": "req", "job": "shop", "status": "500"}, ramp(50)))
-    result = past.judged(RATIO)
-    assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.UNKNOWN_LABEL)
-    assert result.message == (
-        "no series of 'total' has the label 'code' that 'bad' asks for; labels there: __name__, job, status"
-    )
-
-
-@pytest.mark.parametrize("number", [math.nan, math.inf])
-def test_a_sample_that_is_no_number_decides_nothing(past: Past, number: float) -> None:
-    past.write((GOOD, ramp(50)), (BAD, lost(ramp(0), 60, 60, instead=number)))
-    assert past.judged(RATIO).reason is Reason.NOT_A_NUMBER
+    said = "no series of 'total' has the label 'code' that 'bad' asks for; labels there: __name__, job, status"
+    assert past.said(RATIO) == (INCONCLUSIVE, Reason.UNKNOWN_LABEL, said)
 
 
 def test_no_traffic_is_not_a_number(past: Past) -> None:
     past.write((GOOD, ramp(0)))
     idle = {"promql": "sum(rate(req[$window])) / sum(rate(req[$window]))", "at_most": 5, "over": "30m"}
-    result = past.judged(idle)
-    assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.NOT_A_NUMBER)
-    assert result.message == "the query gave nan; often this is 0/0, no traffic"
+    said = "the query gave nan; often this is 0/0, no traffic"
+    assert past.said(idle) == (INCONCLUSIVE, Reason.NOT_A_NUMBER, said)
+    nothing = "the series exist, but nothing was counted in the window; is there traffic?"
+    assert past.said(RATIO) == (INCONCLUSIVE, Reason.NO_DATA, nothing)
 
 
 def test_a_bare_value_sees_the_window_it_asks_for(past: Past) -> None:
@@ -247,45 +241,96 @@ def test_several_series_are_not_one_value(past: Past) -> None:
     assert past.judged({"promql": "req", "below": 5}).reason is Reason.SEVERAL_SERIES
 
 
-def test_a_query_that_prometheus_refuses_is_a_fault_of_the_plan(past: Past) -> None:
-    past.write((GOOD, ramp(50)), (BAD, ramp(0)))
-    result = past.judged({"promql": "req * on(job) req", "below": 5})
-    assert (result.verdict, result.reason) == (ERROR, Reason.QUERY_REFUSED)
-    assert result.message.startswith(
-        f"Prometheus refused the query: {past.url}: HTTP 422: found duplicate series for the match group"
-    )
-    assert result.message.endswith("; mend the plan")
-
-
 def test_a_quantile_agrees_with_prometheus(past: Past) -> None:
-    buckets = {"0.05": 80, "0.1": 98, "0.25": 100, "+Inf": 100}
-    past.write(*(({"__name__": "lat_bucket", "job": "shop", "le": le}, ramp(n)) for le, n in buckets.items()))
+    past.write(*buckets({"0.05": 80, "0.1": 98, "0.25": 100, "+Inf": 100}))
     result = past.judged(QUANTILE)
     own = past.value("histogram_quantile(0.95, sum by (le) (rate(lat_bucket[30m])))")
     assert (result.verdict, result.samples) == (PASSED, 12_000)
     assert result.value == pytest.approx(own, rel=1e-3)
 
 
+# --- what is wrong with the source ---------------------------------------------------------------------------
+
+
+def test_a_query_that_prometheus_refuses_is_a_fault_of_the_plan(past: Past) -> None:
+    past.write((GOOD, ramp(50)), (BAD, ramp(0)))
+    verdict, reason, said = past.said({"promql": "req * on(job) req", "below": 5})
+    assert (verdict, reason) == (ERROR, Reason.QUERY_REFUSED)
+    assert said.startswith(
+        f"Prometheus refused the query: {past.url}: HTTP 422: found duplicate series for the match group"
+    )
+    assert said.endswith("; mend the plan")
+
+
 def test_without_scrapes_and_a_given_interval_nothing_is_judged(past: Past) -> None:
-    unknown = replace(TARGET, scrape_interval=None)
-    result = Gatherer(past.prometheus, unknown, None, past.now).judge(Gate.model_validate({"id": "g", **RATIO}))
+    past.bent.targets.clear()
+    gatherer = Gatherer(past.prometheus, replace(TARGET, scrape_interval=None), None, past.now)
+    result = gatherer.judge(Gate.model_validate({"id": "g", **RATIO}))
     assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.NO_DATA)
-
-
-def test_intervals_are_told_by_prometheus_and_a_stopped_one_is_unreachable(
-    scraping: Component, http: Http, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pytest_rollout.sources.prometheus._RETRY_BUDGET", 0.3)
-    source = Prometheus(scraping.url, http)
-    deadline = time.monotonic() + 15
-    while not (found := source.scrape_intervals()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found == {"slow": 2.0, "shop": 2.0}
-    url = scraping.url
-    scraping.stop()
-    result = Gatherer(source, TARGET, None, 0.0).judge(Gate.model_validate({"id": "g", **RATIO}))
-    assert (result.verdict, result.reason) == (ERROR, Reason.SOURCE_UNREACHABLE)
     assert result.message == (
+        "Prometheus scrapes nothing and the environment gives no scrape_interval, so it is not known how many "
+        "samples there should be"
+    )
+
+
+def test_a_storage_that_cannot_be_read_makes_every_answer_partial(
+    tmp_path_factory: pytest.TempPathFactory, http: Http
+) -> None:
+    with start_prometheus(tmp_path_factory.mktemp("partial")) as component:
+        config = json.loads((component.log.parent / "prometheus.yml").read_text())
+        config["remote_read"] = [{"url": "http://127.0.0.1:9/read", "read_recent": True}]
+        past = Past(component.url, http, 1_700_000_000.0)
+        past.write((GOOD, ramp(50)), (ROLLBACKS, ramp(0)), *buckets({"0.05": 49, "0.1": 50, "+Inf": 50}))
+        (component.log.parent / "prometheus.yml").write_text(json.dumps(config))
+        request(f"{component.url}/-/reload", method="POST")
+        bare = {"promql": "sum(rate(req[$window]))", "below": 5, "over": "30m"}
+        for gate in (RATIO, COUNTER, QUANTILE, bare):
+            verdict, reason, said = past.said(gate)
+            assert (verdict, reason) == (INCONCLUSIVE, Reason.PARTIAL_DATA)
+            assert said.startswith("Prometheus warns that data may be missing: remote_read: ")
+            assert said.endswith("connection refused; mend the source and judge again")
+            allowed = past.judged({**gate, "warnings": "allow"})
+            assert allowed.verdict is PASSED
+            assert [note.partition(":")[0] for note in allowed.derivation["warnings"]] == ["remote_read"]
+
+
+# --- what it scrapes itself; the slow ones, side by side -----------------------------------------------------
+
+
+def test_what_is_scraped_is_told_as_it_is(scraped: Scraped, monkeypatch: pytest.MonkeyPatch) -> None:
+    scraped.await_history()
+    never_born = {"counter": {"of": 'rollbacks_total{job="%s"}'}, "at_most": 0}
+    requests = {"ratio": {"bad": 'req_total{job="%s",code="500"}', "total": 'req_total{job="%s"}'}, "below": "5%"}
+
+    def judged(gate: dict[str, Any], job: str) -> CheckResult:
+        return scraped.judged(json.loads(json.dumps(gate).replace("%s", job)))
+
+    quiet = judged(requests, "quiet")
+    assert quiet.verdict is PASSED
+    assert quiet.samples in {500, 600}  # as the window lies between two scrapes, or at one
+    # Only metadata tells that the counter is exported, and of which job, nobody knows from a selector: all three are.
+    everywhere = judged({"counter": {"of": "rollbacks_total"}, "at_most": 0}, "")
+    assert (everywhere.verdict, everywhere.reason) == (INCONCLUSIVE, Reason.RESTART)
+    assert judged({"counter": {"of": "rollback_total"}, "at_most": 0}, "").reason is Reason.NO_DATA
+
+    restarted = judged(requests, "restarted")
+    assert (restarted.verdict, restarted.reason) == (INCONCLUSIVE, Reason.RESTART)
+    place = scraped.processes["restarted"].target
+    assert restarted.message.startswith(f"restarted/{place} restarted inside the window")
+    assert judged({**requests, "restarts": "ignore"}, "restarted").verdict is PASSED
+
+    down = judged(requests, "down")
+    assert (down.verdict, down.reason) == (INCONCLUSIVE, Reason.COVERAGE)
+    assert down.message.startswith(f"no scrape of down/{scraped.processes['down'].target} for ")
+    assert judged(never_born, "quiet").verdict is PASSED
+
+    monkeypatch.setattr("pytest_rollout.sources.prometheus._RETRY_BUDGET", 0.3)
+    url = scraped.component.url
+    assert Prometheus(url, scraped.http).scrape_intervals() == dict.fromkeys(scraped.processes, 1.0)
+    scraped.component.stop()
+    gone = judged(requests, "quiet")
+    assert (gone.verdict, gone.reason) == (ERROR, Reason.SOURCE_UNREACHABLE)
+    assert gone.message == (
         f"Prometheus cannot be asked: {url}/api/v1/targets: [Errno 111] Connection refused; "
         "the system is not judged, mend the source and judge again"
     )

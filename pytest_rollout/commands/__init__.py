@@ -1,0 +1,1 @@
+"""What the subcommands of ``rollout`` do; ``cli.py`` only names their options."""

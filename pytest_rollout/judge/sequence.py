@@ -1,0 +1,61 @@
+"""Bounds that hold at all times at once, for evidence that is looked at again and again while it grows.
+
+Whoever waits until a fixed-sample interval clears the limit, finds it cleared by chance sooner or later. Here, for
+each share ``s`` that is asked about, a bet is placed against "the true share is at least ``s``": the mixture, over
+all smaller shares, of their likelihood ratios. If the claim is true, the bet is a non-negative supermartingale that
+begins at 1, so the chance that it *ever* reaches ``1 / tail`` is at most ``tail`` (Ville 1939; Robbins, Annals of
+Mathematical Statistics 41, 1970; Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 49, 2021, for
+confidence sequences). The mixture is a Beta(1/2, 1/2) cut off at ``s``.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pytest_rollout.judge.beta import crossing, incomplete_beta, log_beta
+from pytest_rollout.judge.binomial import Interval
+
+_HALF = 0.5
+_NOTHING = -1e9
+"""The logarithm of a bet that is lost beyond what a double can hold."""
+
+
+def interval(bad: float, total: float, tail: float) -> Interval:
+    """Return an interval of the share that is wrong on either side, ever, with at most ``tail``.
+
+    All of [0, 1] without data.
+    """
+    if total <= 0:
+        return Interval(0.0, 1.0)
+    return Interval(1 - _upper(total - bad, total, tail), _upper(bad, total, tail))
+
+
+def spent(tail: float, epoch: int) -> float:
+    """Return the part of ``tail`` that belongs to one stretch of evidence, counted from 1.
+
+    Evidence that lost its use is left behind by beginning anew; all parts together are ``tail``, since the sum of
+    1/n^2 is pi^2/6.
+    """
+    return tail * 6 / (math.pi * epoch) ** 2
+
+
+def log_bet(bad: float, total: float, share: float) -> float:
+    """Return the logarithm of the bet against "the true share is at least ``share``"."""
+    if share >= 1:
+        return math.inf if bad < total else _NOTHING
+    if share <= 0:
+        return _NOTHING
+    a, b = bad + _HALF, total - bad + _HALF
+    below = incomplete_beta(a, b, share)
+    if below <= 0:
+        return _NOTHING
+    won = log_beta(a, b) + math.log(below) - log_beta(_HALF, _HALF) - math.log(incomplete_beta(_HALF, _HALF, share))
+    return won - bad * math.log(share) - (total - bad) * math.log1p(-share)
+
+
+def _upper(bad: float, total: float, tail: float) -> float:
+    if bad >= total:
+        return 1.0
+    wanted = -math.log(tail)
+    # A bet of infinity at 1 would spoil the steps of the root finder.
+    return crossing(lambda share: min(log_bet(bad, total, share) - wanted, 50.0), bad / total, 1.0)

@@ -1,0 +1,347 @@
+"""Whether the processes behind a gate's series were watched well enough to believe what the series show."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_rollout.judge.demand import Demand, Restarts
+from pytest_rollout.judge.samples import Instance, Rise, Series, Window, rises, shown
+from pytest_rollout.units import format_duration
+from pytest_rollout.verdict import CheckResult, Reason, inconclusive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What Prometheus knows of the processes behind a gate's series."""
+
+    up: tuple[Series, ...] = ()
+    """``up``: 1 for each scrape that succeeded, 0 for each that failed."""
+    starts: tuple[Series, ...] = ()
+    """``process_start_time_seconds``."""
+    targets: frozenset[Instance] = frozenset()
+    """What is scraped now."""
+    scraped: bool = True
+    """Whether this Prometheus scrapes them itself, so that it must have ``up`` of each."""
+    exporters: frozenset[Instance] = frozenset()
+    """Which of them export the gate's metric by their metadata, even while it has no series."""
+    counted: int | None = None
+    """How many series the server itself counts."""
+
+    def incomplete(self, sent: int) -> CheckResult | None:
+        """Return that an answer with so many series was cut, or None."""
+        if self.counted is None or self.counted == sent:
+            return None
+        return inconclusive(
+            Reason.PARTIAL_DATA,
+            f"the server counts {self.counted} series and sent {sent}; some of the answer was lost, judge again",
+        )
+
+    def only(self, instances: Collection[Instance]) -> Watch:
+        """Return what is known of some processes; how many series there are of those, nobody counted."""
+        return Watch(
+            up=tuple(one for one in self.up if one.instance in instances),
+            starts=tuple(one for one in self.starts if one.instance in instances),
+            targets=self.targets.intersection(instances),
+            scraped=self.scraped,
+            exporters=self.exporters.intersection(instances),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One process as it was seen: its good scrapes, and when it says that it began."""
+
+    instance: Instance
+    scrapes: tuple[float, ...]
+    began: float | None
+    """Unix seconds; None if it does not tell."""
+    told: bool
+    """Whether it has told when it began, at any time."""
+    replaced: bool
+    """Whether another process was seen at its place before it began."""
+    gone: bool
+    """Whether Prometheus scrapes its job, and it no more."""
+
+    @property
+    def name(self) -> str:
+        """The process in words."""
+        job, instance = self.instance
+        return f"{job}/{instance}" if instance else job or "the series"
+
+    def start(self, window: Window) -> float:
+        """Return since when it was to be watched in a window."""
+        return max(window.start, self.began) if self.began is not None and not self.replaced else window.start
+
+    def left(self, window: Window) -> bool:
+        """Whether it ended inside a window: it was not scraped until the end, and is looked for no more."""
+        return self.gone and not (self.scrapes and self.scrapes[-1] >= window.end)
+
+    def interrupted(self, window: Window) -> bool:
+        """Whether it began anew or ended inside a window, so that some of what it counted is lost."""
+        return self.replaced or self.left(window)
+
+    def coverage(self, window: Window, interval: float) -> tuple[float, float]:
+        """Return the share of scrapes that succeeded, and the longest stretch without one in seconds."""
+        start, end = self.start(window), window.end
+        inside = [at for at in self.scrapes if start < at <= end]
+        before = [at for at in self.scrapes if at <= start][-1:]
+        after = [at for at in self.scrapes if at > end][:1]
+        edges = [*(before or [start]), *inside, *(after or [end])]
+        longest = max((later - earlier for earlier, later in itertools.pairwise(edges)), default=0.0)
+        if end - start <= interval:  # too young for a share to mean anything
+            return 1.0, longest
+        return min(1.0, len(inside) * interval / (end - start)), longest
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A gate's series together with the lives of their processes."""
+
+    series: tuple[Series, ...]
+    watch: Watch
+    window: Window
+    demand: Demand
+    lives: tuple[Life, ...] = field(init=False)
+    sent: int = field(init=False)
+    """How many series the server sent, those of processes that ended before the window among them."""
+
+    def __post_init__(self) -> None:
+        """Tell the lives from the samples, once."""
+        lives = tuple(_lives(self))
+        object.__setattr__(self, "sent", len(self.series))
+        alive = {life.instance for life in lives}
+        object.__setattr__(self, "lives", lives)
+        object.__setattr__(self, "series", tuple(one for one in self.series if one.instance in alive))
+
+    def life(self, instance: Instance) -> Life | None:
+        """Return the life of the process behind a series, if it is one of those that are watched."""
+        return next((life for life in self.lives if life.instance == instance), None)
+
+    def surely(self, rise: Rise) -> bool:
+        """Whether a rise happened in the window beyond doubt.
+
+        A birth did if the process itself began in the window, or had been scraped without the series before.
+        """
+        if not rise.born:
+            return rise.inside(self.window)
+        if rise.at > self.window.end:
+            return False
+        life = self.life((rise.labels.get("job", ""), rise.labels.get("instance", "")))
+        if life is None:
+            return False
+        if life.began is not None and life.began >= self.window.start:
+            return True
+        reach = rise.at - self.demand.max_gap
+        return any(max(self.window.start, reach) <= at < rise.at for at in life.scrapes)
+
+    def unwatched(self) -> CheckResult | None:
+        """Return why the series do not tell all that happened, or None if they do."""
+        for found in self._doubts():
+            return found
+        return None
+
+    def _doubts(self) -> Iterator[CheckResult]:
+        yield from self._lost_series()
+        for life in self.lives:
+            yield from self._strange(life)
+        for life in self.lives:
+            yield from self._restarted(life)
+        yield from self._unseen_before()
+        for life in self.lives:
+            yield from self._gaps(life)
+        yield from self._ended()
+        if not self.lives:
+            yield inconclusive(Reason.COVERAGE, "nothing was scraped; find out why", ready_in=self.demand.interval)
+        for life in self.lives:
+            yield from self._unknown(life)
+
+    def _lost_series(self) -> Iterator[CheckResult]:
+        if lost := self.watch.incomplete(self.sent):
+            yield lost
+        expected = self.demand.expect_series
+        if expected is not None and len(self.series) < expected:
+            yield inconclusive(
+                Reason.SERIES_MISSING,
+                f"{len(self.series)} series, at least {expected} are expected; find out which one vanished",
+            )
+
+    def _strange(self, life: Life) -> Iterator[CheckResult]:
+        shows = any(one.instance == life.instance for one in self.series)
+        if not shows and life.instance not in self.watch.exporters and self.demand.expect_series is None:
+            yield inconclusive(
+                Reason.NO_DATA,
+                f"{life.name} was scraped and has no such series; if it need not have one, say expect_series",
+            )
+        if self.watch.scraped and not _of(self.watch.up, life.instance):
+            yield inconclusive(
+                Reason.NO_DATA,
+                f"Prometheus has no 'up' of {life.name}; if it does not scrape it itself, give the environment a "
+                "scrape_interval",
+            )
+
+    def _restarted(self, life: Life) -> Iterator[CheckResult]:
+        reset = any(rise.reset and not _explained(rise, life, self.window) for rise in self._rises(life))
+        if self.demand.restarts is Restarts.HOLD and (life.interrupted(self.window) or reset):
+            what = "left" if life.left(self.window) else "restarted"
+            yield inconclusive(
+                Reason.RESTART,
+                f"{life.name} {what} inside the window, so increments may be lost; let the window pass again",
+                window=self.window.bounds,
+            )
+
+    def _unknown(self, life: Life) -> Iterator[CheckResult]:
+        if self.demand.restarts is Restarts.IGNORE or life.began is not None or life.left(self.window):
+            return
+        if life.told:
+            yield inconclusive(
+                Reason.COVERAGE,
+                f"process_start_time_seconds of {life.name} has no sample at the window's end; wait for the next "
+                "scrape",
+                window=self.window.bounds,
+                ready_in=self.demand.interval,
+            )
+        yield inconclusive(
+            Reason.RESTART_UNKNOWN,
+            f"{life.name} has no process_start_time_seconds, so a restart would not be noticed; export it, or say "
+            "restarts: ignore",
+            window=self.window.bounds,
+        )
+
+    def _unseen_before(self) -> Iterator[CheckResult]:
+        """Tell of a process that began in the window when nobody was seen before: it may have had a predecessor."""
+        young = [life for life in self.lives if life.start(self.window) > self.window.start]
+        if young and self.demand.restarts is Restarts.HOLD and math.isinf(_seen_before(self)):
+            began = max(life.start(self.window) for life in young)
+            ready = self.window.clear_of(began)
+            yield inconclusive(
+                Reason.WINDOW_NOT_ELAPSED,
+                f"{young[0].name} began inside the window and nothing was scraped before, so it may have been "
+                f"restarted; decides in about {format_duration(ready)}",
+                window=self.window.bounds,
+                ready_in=ready,
+            )
+
+    def _rises(self, life: Life) -> Iterator[Rise]:
+        return rises((one for one in self.series if one.instance == life.instance), self.window)
+
+    def _gaps(self, life: Life) -> Iterator[CheckResult]:
+        if life.left(self.window):  # what it may have lost is charged, or ignored as the plan says
+            return
+        share, longest = life.coverage(self.window, self.demand.interval)
+        known: dict[str, Any] = {"window": self.window.bounds, "derivation": {"coverage": self.coverage()}}
+        late = life.scrapes[0] - life.start(self.window) if life.scrapes else self.window.length
+        if late > self.demand.max_gap:
+            ready = self.window.clear_of(life.scrapes[0] if life.scrapes else self.window.end)
+            yield inconclusive(
+                Reason.WINDOW_NOT_ELAPSED,
+                f"{life.name} was first seen {format_duration(late)} after the window's start; "
+                f"decides in about {format_duration(ready)}",
+                ready_in=ready,
+                **known,
+            )
+        if longest > self.demand.max_gap:
+            yield inconclusive(
+                Reason.COVERAGE,
+                f"no scrape of {life.name} for {format_duration(longest)} (at most "
+                f"{format_duration(self.demand.max_gap)} is allowed); find out why, then let the window pass again",
+                ready_in=self.window.clear_of(self._hole(life)),
+                **known,
+            )
+        if share < self.demand.coverage:
+            yield inconclusive(
+                Reason.COVERAGE,
+                f"only {share:.1%} of the expected scrapes of {life.name} succeeded ({self.demand.coverage:.1%} "
+                "needed); find out why, then let the window pass again",
+                ready_in=self.window.clear_of(self.window.end),
+                **known,
+            )
+
+    def _hole(self, life: Life) -> float:
+        """Return the end of the last hole."""
+        edges = [*life.scrapes, self.window.end]
+        wide = [b for a, b in itertools.pairwise(edges) if b - a > self.demand.max_gap]
+        return max(wide, default=self.window.end)
+
+    def _ended(self) -> Iterator[CheckResult]:
+        """Tell of a series that has no sample at or after the window's end: what happened since, nobody counted."""
+        for one in self.series:
+            last = one.samples[-1][0] if one.samples else self.window.start
+            life = self.life(one.instance)
+            if last >= self.window.end or (life and self._excused(last, life)):
+                continue
+            yield inconclusive(
+                Reason.COVERAGE,
+                f"{shown(one.labels)} has no sample in the last {format_duration(self.window.end - last)} of the "
+                "window; wait for the next scrape, or find out why it vanished",
+                window=self.window.bounds,
+                ready_in=self.demand.interval,
+            )
+
+    def _excused(self, last: float, life: Life) -> bool:
+        # A process that ended takes its series along; the plan said what that means.
+        ended = life.left(self.window) or (life.replaced and last < (life.began or 0))
+        return ended and self.demand.restarts is not Restarts.HOLD
+
+    def coverage(self) -> dict[str, Any]:
+        """Return how well each process was watched, for the report."""
+        out = {}
+        for life in self.lives:
+            share, longest = life.coverage(self.window, self.demand.interval)
+            out[life.name] = {"share": share, "longest_gap": longest, "scrapes": len(life.scrapes)}
+        return out
+
+
+def _lives(watched: Watched) -> Iterator[Life]:
+    """Yield a life for each process that is scraped now, or may have lived in the window."""
+    series, watch, window = watched.series, watched.watch, watched.window
+    jobs = {one.instance[0] for one in (*series, *watch.up)} | {job for job, _ in watch.exporters}
+    ended = _seen_before(watched) - watched.demand.max_gap
+    seen = {one.instance for one in _sights(watched) if one.samples and one.samples[-1][0] >= ended}
+    for instance in sorted(one for one in seen | watch.targets if one[0] in jobs):
+        own = {at for one in _of(series, instance) for at, _ in one.samples}
+        scrapes = {at for one in _of(watch.up, instance) for at in _good(one)} | own
+        starts = sorted(pair for one in _of(watch.starts, instance) for pair in one.samples)
+        closing = max((_closing(one, window) for one in _of(series, instance)), default=window.end)
+        began = next((value for at, value in starts if at >= closing), None)
+        before = [at for at in scrapes if at >= ended]
+        since = max((at for at, _ in starts if at <= window.start), default=-math.inf)
+        # A change within the window is a restart whatever the process's own clock says.
+        replaced = len({value for at, value in starts if since <= at <= closing}) > 1
+        if began is not None and began > window.start:
+            replaced = replaced or min(before, default=began) < began
+        tried = any(at >= window.end for one in _of(watch.up, instance) for at, _ in one.samples)
+        gone = watch.scraped and instance not in watch.targets and not tried
+        yield Life(instance, tuple(sorted(scrapes)), began, bool(starts), replaced, gone)
+
+
+def _explained(rise: Rise, life: Life, window: Window) -> bool:
+    """Whether a reset is that of a restart before the window, seen only now: its whole value counts anyway."""
+    return life.began is not None and rise.after < life.began <= window.start
+
+
+def _sights(watched: Watched) -> tuple[Series, ...]:
+    return (*watched.series, *watched.watch.up, *watched.watch.starts)
+
+
+def _seen_before(watched: Watched) -> float:
+    """Return when anybody was last scraped at or before the window's start: minus infinity if nobody was."""
+    good = (at for one in watched.watch.up for at in _good(one))
+    own = (at for one in watched.series for at, _ in one.samples)
+    return max((at for at in (*good, *own) if at <= watched.window.start), default=-math.inf)
+
+
+def _closing(one: Series, window: Window) -> float:
+    """Return the time of the sample that closes a window, or of the last one if it was not closed."""
+    return next((at for at, _ in one.samples if at >= window.end), window.end)
+
+
+def _of(series: Sequence[Series], instance: Instance) -> list[Series]:
+    return [one for one in series if one.instance == instance]
+
+
+def _good(up: Series) -> list[float]:
+    return [at for at, value in up.samples if value == 1]

@@ -1,0 +1,245 @@
+"""What each kind of gate asks about."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from pytest_rollout import units
+from pytest_rollout.plan import promql
+from pytest_rollout.plan.strict import Duration, Name, Share, Strict, wrong
+
+
+def _selector(text: object) -> str:
+    if not isinstance(text, str):
+        raise ValueError("a selector is text")
+    promql.parse_selector(text)
+    return text
+
+
+def _metric(text: object) -> str:
+    if not isinstance(text, str) or not re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", text):
+        raise ValueError(f"{text!r} is not the name of a metric; matchers go into 'where'")
+    return text
+
+
+def _expression(text: object) -> str:
+    if not isinstance(text, str):
+        raise ValueError("an expression is text")
+    promql.check_expression(text)
+    return text
+
+
+Selector = Annotated[str, BeforeValidator(_selector)]
+Expression = Annotated[str, BeforeValidator(_expression)]
+
+
+class Ratio(Strict):
+    """Bad requests over all requests, counted."""
+
+    bad: Selector
+    total: Selector
+    absent_is: Literal[0] | None = None
+    """Whether ``bad`` without any series is zero, although it is not a part of ``total``."""
+
+
+class Quantile(Strict):
+    """A quantile of a histogram, judged as the share of requests slower than the limit."""
+
+    q: float = Field(gt=0, lt=1)
+    of: Annotated[str, BeforeValidator(_metric)]
+    """The histogram's name without ``_bucket``."""
+    where: str = ""
+    """Matchers, such as ``cohort="admin"``."""
+
+    @property
+    def selector(self) -> str:
+        """The selector of its buckets."""
+        return f"{self.of}_bucket{{{self.where}}}"
+
+    @property
+    def native(self) -> str:
+        """The selector of the histogram itself, if it is a native one."""
+        return f"{self.of}{{{self.where}}}"
+
+    @model_validator(mode="after")
+    def _bare_name(self) -> Self:
+        if self.of.endswith(("_bucket", "_count", "_sum")):
+            raise wrong("of", f"name the histogram itself: {self.of.rpartition('_')[0]!r}")
+        try:
+            selector = promql.parse_selector(self.selector)
+        except ValueError as exc:
+            raise wrong("where", f"not a list of matchers: {exc}") from exc
+        if any(label == "le" for label, _, _ in selector.matchers):
+            raise wrong("where", "leave out 'le'; the gate reads every bucket")
+        return self
+
+
+class Counter(Strict):
+    """How much a counter rises within the window."""
+
+    of: Selector
+    absent_is: Literal[0] | None = None
+    """Whether a counter without any series is zero, although no process is known to export it."""
+
+
+class CanaryHistory(Strict):
+    """A canary has to pass several times, the first and last pass at least this far apart."""
+
+    name: Name
+    passes: int = Field(default=1, ge=1)
+    across: Duration = 0.0
+    deadline: Duration = 120.0
+    """How long one run may take; not scaled."""
+
+    @model_validator(mode="after")
+    def _across_needs_two(self) -> Self:
+        if self.across and self.passes == 1:
+            raise wrong("across", "one pass cannot be spread; write passes: 2 or more")
+        return self
+
+
+class Compared(Strict):
+    """One side of a comparison: exactly one of three."""
+
+    ratio: Ratio | None = None
+    quantile: Quantile | None = None
+    values: Expression | None = None
+    """One series whose values over time are compared by the Mann-Whitney test."""
+
+    @property
+    def kind(self) -> str:
+        """``ratio``, ``quantile`` or ``values``."""
+        return next(name for name in ("ratio", "quantile", "values") if getattr(self, name) is not None)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [name for name in ("ratio", "quantile", "values") if getattr(self, name) is not None]
+        if len(given) != 1:
+            key = given[1] if given else "ratio"
+            raise wrong(key, "compare exactly one of ratio, quantile, values")
+        return self
+
+
+class Baseline(Strict):
+    """Now against before, or against a control cohort: not worse by more than the gate's ``at_most``."""
+
+    now: Compared
+    control: Compared | None = None
+    """What it is compared with in the same window."""
+    before: Duration | Literal["flip"] | None = None
+    """Or: the same question this long ago, or in a window of the same length that ends at the flip."""
+    absolute: str | None = None
+    """A difference this small never counts: a share for a ratio, a duration for a quantile."""
+    direction: Literal["increase", "decrease", "either"] = "increase"
+    """Which way ``values`` become worse."""
+
+    @property
+    def least_effect(self) -> float:
+        """``absolute`` in base units; 0 if it is not given."""
+        if self.absolute is None:
+            return 0.0
+        return units.parse_share(self.absolute) if self.now.kind == "ratio" else units.parse_duration(self.absolute)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if (self.control is None) == (self.before is None):
+            raise wrong("now", "compare with exactly one of 'control' and 'before'")
+        if self.control is not None and self.control.kind != self.now.kind:
+            raise wrong("control", f"'now' is a {self.now.kind}, so 'control' must be one too")
+        if self.control is not None and self.control.quantile and self.now.quantile:
+            if self.control.quantile.q != self.now.quantile.q:
+                raise wrong("control", "both sides must ask for the same quantile")
+        if self.now.kind == "values" and self.absolute is not None:
+            raise wrong("absolute", "a comparison of values is relative; leave out 'absolute'")
+        if self.now.kind != "values" and "direction" in self.model_fields_set:
+            raise wrong("direction", f"a {self.now.kind} only becomes worse by rising; leave out 'direction'")
+        try:
+            _ = self.least_effect
+        except ValueError as exc:
+            raise wrong("absolute", str(exc)) from exc
+        return self
+
+
+class BurnPair(Strict):
+    """Two windows that must both burn before it counts."""
+
+    long: Duration
+    short: Duration
+    factor: float = Field(gt=0)
+    """How many times faster than the budget allows."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not 0 < self.short < self.long:
+            raise wrong("short", "the short window must be shorter than the long one")
+        return self
+
+
+class Burn(Strict):
+    """How fast the error budget of an objective burns, in pairs of windows (Google SRE Workbook, chapter 5)."""
+
+    bad: Selector
+    total: Selector
+    absent_is: Literal[0] | None = None
+    objective: Share
+    """Share of requests that must be good, such as 99.9%."""
+    pairs: tuple[BurnPair, ...] = Field(
+        default=(
+            BurnPair.model_construct(long=3600.0, short=300.0, factor=14.4),
+            BurnPair.model_construct(long=21600.0, short=1800.0, factor=6.0),
+        ),
+        min_length=1,
+    )
+
+    @property
+    def ratio(self) -> Ratio:
+        """The ratio whose budget burns."""
+        return Ratio(bad=self.bad, total=self.total, absent_is=self.absent_is)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if not 0 < self.objective < 1:
+            raise wrong("objective", "an objective must lie between 0% and 100%, both excluded")
+        for pair in self.pairs:
+            if pair.factor * (1 - self.objective) >= 1:
+                raise wrong("pairs", f"{pair.factor:g} times a budget of {1 - self.objective:.3%} can never be burnt")
+        return self
+
+
+class Streak(Strict):
+    """The gate has to hold several times: at the end of each of the latest periods."""
+
+    every: Duration
+    consecutive: int | None = Field(default=None, ge=2)
+    at_least: int | None = Field(default=None, ge=1)
+    of: int | None = Field(default=None, ge=2)
+
+    @property
+    def wanted(self) -> int:
+        """How many periods have to pass."""
+        return self.consecutive or self.at_least or 0
+
+    @property
+    def periods(self) -> int:
+        """Out of how many."""
+        return self.consecutive or self.of or 0
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.every <= 0:
+            raise wrong("every", "a period must be longer than nothing")
+        pair = (self.at_least is not None) + (self.of is not None)
+        if (self.consecutive is not None) == (pair == 2) or pair == 1:  # noqa: PLR2004 - both of the pair
+            raise wrong("every", "a streak needs either 'consecutive', or 'at_least' and 'of'")
+        if self.wanted > self.periods:
+            raise wrong("at_least", "more periods cannot pass than are looked at")
+        return self
+
+
+class AtLeast(Strict):
+    """How many of several series have to pass."""
+
+    at_least: int = Field(ge=1)

@@ -1,0 +1,271 @@
+"""One gate at one instant: which windows it asks about, what it needs from each, and who judges that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from pytest_rollout.compare import compare
+from pytest_rollout.judge.demand import Demand, Restarts
+from pytest_rollout.judge.quantile import judge_quantile
+from pytest_rollout.judge.samples import Series, Window, shown, stretch
+from pytest_rollout.judge.several import BurnWindow, Quantifier, Row, judge_burn, judge_row, judge_several
+from pytest_rollout.judge.share import RatioEvidence, judge_ratio
+from pytest_rollout.judge.value import judge_counter, judge_value
+from pytest_rollout.judge.watch import Watch, Watched
+from pytest_rollout.plan.gates import Gate
+from pytest_rollout.plan.kinds import AtLeast, Burn, BurnPair, Counter, Quantile, Ratio
+from pytest_rollout.plan.promql import LOOKBACK, Selector, parse_selector, selectors
+from pytest_rollout.reader import LOOKBACK_IN_SCRAPES, Moment, Reader
+from pytest_rollout.sources.prometheus import Prometheus
+from pytest_rollout.target import Target
+from pytest_rollout.units import format_duration
+from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
+
+_GAP_IN_SCRAPES = 4
+Judge = Callable[[Sequence[Series], Watch, Window, Demand], CheckResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One gate at one moment."""
+
+    gate: Gate
+    prometheus: Prometheus
+    target: Target
+    moment: Moment
+    asked: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def answer(self) -> CheckResult:
+        """Return the verdict, with all that was asked for it."""
+        result = self._answer()
+        told: dict[str, Any] = {"at": self.moment.now, "queries": list(self.asked)}
+        told |= {"warnings": list(self.notes)} if self.notes else {}
+        return replace(result, derivation={**result.derivation, **told})
+
+    def _answer(self) -> CheckResult:
+        gate = self.gate
+        if gate.burn is not None:
+            return judge_burn([self._burn(gate.burn, pair) for pair in gate.burn.pairs])
+        if gate.streak is not None:
+            every = self.target.scaled(gate.streak.every)
+            row = Row(gate.streak.wanted, gate.streak.periods, every)
+            return judge_row([self._in_window(window) for window in self._periods(row)], row)
+        if gate.over is None:
+            return self._in_window(None)
+        return self._in_window(self.moment.window(self.target.scaled(gate.over)))
+
+    def _periods(self, row: Row) -> list[Window]:
+        """Return the latest periods, oldest first. They end at whole multiples, so a period is judged the same anew."""
+        newest = math.floor(self.moment.end / row.every) * row.every
+        wanted = self.target.scaled(self.gate.over) if self.gate.over else row.every
+        ends = [newest - place * row.every for place in range(row.periods)]
+        return [stretch(end, wanted, self.moment.since, again=False) for end in reversed(ends)]
+
+    def _in_window(self, window: Window | None) -> CheckResult:
+        gate = self.gate
+        if window is None or gate.promql is not None:
+            return self._value(gate.promql or "", window)
+        if window.length <= 0:
+            return _just_flipped(window)
+        if gate.ratio is not None:
+            return self._ratio(gate.ratio, window)
+        if gate.quantile is not None:
+            return self._quantile(gate.quantile, window)
+        if gate.counter is not None:
+            return self._counter(gate.counter, window)
+        if gate.baseline is not None:
+            return compare(self, gate.baseline, window)
+        raise TypeError(f"a {gate.kind} gate is not judged by what Prometheus says")
+
+    # --- counting gates
+
+    def _ratio(self, ratio: Ratio, window: Window) -> CheckResult:
+        evidence = self.ratio_evidence(ratio, window)
+        demand = self.demand(evidence.total)
+        if not self.gate.by:
+            return judge_ratio(evidence, window, demand)
+        bad = _by_labels(evidence.bad, self.gate.by)
+        results = {
+            name: judge_ratio(evidence.only(total, bad.get(name, ())), window, replace(demand, expect_series=1))
+            for name, total in _by_labels(evidence.total, self.gate.by).items()
+        }
+        lost = evidence.watch.incomplete(len(evidence.total))
+        if evidence.bad_watch is not None:
+            lost = lost or evidence.bad_watch.incomplete(len(evidence.bad))
+        return self._several(results, lost)
+
+    def ratio_evidence(self, ratio: Ratio, window: Window) -> RatioEvidence:
+        """Return the raw counters of a ratio."""
+        reader = self.reader(window)
+        bad, total = parse_selector(ratio.bad), parse_selector(ratio.total)
+        all_of_it = reader.raw(ratio.total)
+        watch = reader.watch(total, all_of_it)
+        if bad.narrows(total):
+            part = tuple(one for one in all_of_it if bad.matches(one.labels))
+            return RatioEvidence(bad=part, total=all_of_it, watch=watch, bad_labels=bad.demanded_labels)
+        failures = reader.raw(ratio.bad)
+        absent = ratio.absent_is == 0
+        own = reader.watch(bad, failures, absent_is_zero=absent)
+        return RatioEvidence(bad=failures, total=all_of_it, watch=watch, bad_watch=own, absent_is_zero=absent)
+
+    def _burn(self, burn: Burn, pair: BurnPair) -> BurnWindow:
+        def judged(over: float) -> CheckResult:
+            window = self.moment.window(self.target.scaled(over))
+            if window.length <= 0:
+                return _just_flipped(window)
+            evidence = self.ratio_evidence(burn.ratio, window)
+            return judge_ratio(evidence, window, replace(self.demand(evidence.total), limit=limit))
+
+        limit = pair.factor * (1 - burn.objective)
+        windows = f"{format_duration(pair.long)}/{format_duration(pair.short)}"
+        return BurnWindow(f"{pair.factor:g}x over {windows}", judged(pair.long), judged(pair.short))
+
+    def _quantile(self, quantile: Quantile, window: Window) -> CheckResult:
+        buckets, watch = self.buckets(quantile, window)
+        return self._judged(buckets, watch, window, partial(judge_quantile, quantile.q))
+
+    def buckets(self, quantile: Quantile, window: Window) -> tuple[tuple[Series, ...], Watch]:
+        """Return the raw buckets of a histogram, and how they were watched."""
+        reader = self.reader(window)
+        buckets = reader.raw(quantile.selector)
+        return buckets, reader.watch(parse_selector(quantile.selector), buckets)
+
+    def _counter(self, counter: Counter, window: Window) -> CheckResult:
+        reader = self.reader(window)
+        series = reader.still(counter.of)
+        watch = reader.watch(parse_selector(counter.of), series, absent_is_zero=counter.absent_is == 0)
+        return self._judged(series, watch, window, judge_counter)
+
+    def _judged(self, series: Sequence[Series], watch: Watch, window: Window, judge: Judge) -> CheckResult:
+        demand = self.demand(series)
+        if not self.gate.by:
+            return judge(series, watch, window, demand)
+        results = {
+            name: judge(part, watch.only({one.instance for one in part}), window, replace(demand, expect_series=1))
+            for name, part in _by_labels(series, self.gate.by).items()
+        }
+        return self._several(results, watch.incomplete(len(series)))
+
+    def _several(self, results: dict[str, CheckResult], doubt: CheckResult | None) -> CheckResult:
+        quantifier = self.gate.quantifier
+        wanted = quantifier.at_least if isinstance(quantifier, AtLeast) else (1 if quantifier == "any" else None)
+        judged = judge_several(results, Quantifier(wanted, self.gate.expect_series or 1))
+        return judged.because(doubt) if doubt else judged
+
+    # --- bare values
+
+    def _value(self, expression: str, window: Window | None) -> CheckResult:
+        if window is not None and window.length <= 0:
+            return _just_flipped(window)
+        seconds = window.length if window else 0.0
+        reader = self.reader(window or Window(self.moment.end, self.moment.end, 0.0))
+        doubt = self.unseen(expression, reader)
+        found = reader.value(expression.replace("$window", f"{max(1, round(seconds * 1000))}ms"))
+        demand = self.demand(found)
+        if self.gate.quantifier is None:
+            judged = judge_value(found, window, demand)
+        else:
+            judged = self._several({shown(one.labels): judge_value((one,), window, demand) for one in found}, None)
+        # A value that is too high breaches whatever is missing; one that is too low may be so for want of data.
+        breached = judged.verdict is Verdict.BREACHED and demand.comparator in ("below", "at_most")
+        return judged.because(doubt) if doubt and not breached else judged
+
+    def unseen(self, expression: str, reader: Reader, *, after_flip: bool = True) -> CheckResult | None:
+        """Return why what an expression reads was not watched well enough, or None if it was.
+
+        ``after_flip``: whether nothing that it reads may be from before the flip.
+        """
+        read = selectors(expression, reader.window.length or 1.0)
+        if not read:
+            return inconclusive(Reason.NO_DATA, "the query reads no series, so nothing that happens can change it")
+        return next(filter(None, (self._unseen(one, reader, after_flip=after_flip) for one in read)), None)
+
+    def _unseen(self, selector: Selector, reader: Reader, *, after_flip: bool) -> CheckResult | None:
+        end = reader.window.end - selector.offset
+        length = selector.reach - selector.offset - (LOOKBACK if selector.range is None else 0.0)
+        since = self.moment.since if after_flip else None
+        if since is not None and end - length < since - self.moment.interval / 2:
+            missing = since - (end - length)
+            return inconclusive(
+                Reason.WINDOW_NOT_ELAPSED,
+                f"{selector.text} reaches back {format_duration(length)}, to before the flip; "
+                f"decides in about {format_duration(missing)}",
+                ready_in=missing,
+            )
+        own = reader.about(Window(end - length, end, length))
+        series = own.raw(selector.text)
+        if not series:
+            return inconclusive(Reason.NO_DATA, f"no series matches {selector.text}; check its name and the scrape")
+        stale = self._stale(selector, series, own) if not length else None
+        watch = own.watch(selector, series, absent_is_zero=True, counted=False)
+        demand = replace(self.demand(series), restarts=Restarts.IGNORE, expect_series=None)
+        return stale or Watched(series, watch, own.window, demand).unwatched()
+
+    def _stale(self, selector: Selector, series: Sequence[Series], reader: Reader) -> CheckResult | None:
+        """Return that Prometheus still counts a series that is scraped no more: its last value lives for 5 minutes."""
+        fresh = [one.labels for one in series if one.samples[-1][0] >= reader.window.end]
+        old = [shown(one.labels) for one in reader.value(selector.text) if one.labels not in fresh]
+        if not old:
+            return None
+        return inconclusive(
+            Reason.COVERAGE,
+            f"{min(old)} was not scraped at the window's end, and its old value would still count; find out why",
+            ready_in=LOOKBACK,
+        )
+
+    # --- what both need
+
+    def reader(self, window: Window) -> Reader:
+        """Return what asks about a window, for this gate's report."""
+        lookback = max(self._max_gap + self.moment.interval, LOOKBACK_IN_SCRAPES * self.moment.interval)
+        return Reader(
+            self.prometheus,
+            window,
+            self.moment.now,
+            self.moment.interval,
+            lookback,
+            scraped=self.target.scrape_interval is None,
+            allow_partial=self.gate.warnings == "allow",
+            asked=self.asked,
+            notes=self.notes,
+        )
+
+    def demand(self, series: Iterable[Series]) -> Demand:
+        """Return what the gate demands of series, scraped as often as their jobs are."""
+        gate, intervals = self.gate, self.prometheus.scrape_intervals()
+        own = [intervals[job] for job in {one.instance[0] for one in series} if job in intervals]
+        return Demand(
+            limit=gate.limit or 0.0,
+            unit=gate.unit,
+            comparator=gate.comparator or "",
+            coverage=gate.coverage,
+            max_gap=self._max_gap,
+            interval=self.target.scrape_interval or max(own, default=self.moment.interval),
+            confidence=gate.confidence,
+            restarts=Restarts(gate.restarts),
+            expect_series=gate.expect_series,
+        )
+
+    @property
+    def _max_gap(self) -> float:
+        if self.gate.max_gap is None:
+            return _GAP_IN_SCRAPES * self.moment.interval
+        return self.target.scaled(self.gate.max_gap)
+
+
+def _just_flipped(window: Window) -> CheckResult:
+    said = f"the flip was just now; decides in about {format_duration(window.wanted)}"
+    return inconclusive(Reason.WINDOW_NOT_ELAPSED, said, ready_in=window.wanted)
+
+
+def _by_labels(series: Iterable[Series], labels: Sequence[str]) -> dict[str, tuple[Series, ...]]:
+    groups: dict[str, tuple[Series, ...]] = {}
+    for one in series:
+        name = ",".join(f'{label}="{one.labels.get(label, "")}"' for label in labels)
+        groups[name] = (*groups.get(name, ()), one)
+    return groups

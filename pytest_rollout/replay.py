@@ -1,0 +1,147 @@
+"""Keep a look at a stage with everything it rests on, and judge it again without any source."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pytest_rollout.errors import ReplayError
+from pytest_rollout.judge.history import CanaryRun, FlagReading, Looks
+from pytest_rollout.look import Judged, Look
+from pytest_rollout.plan.gates import Gate
+from pytest_rollout.plan.model import FlagExpectation, Stage
+from pytest_rollout.publish.verdict_file import write_atomic
+from pytest_rollout.sources.http import without_credentials
+from pytest_rollout.sources.prometheus import Prometheus
+from pytest_rollout.sources.recording import Replayed
+from pytest_rollout.stage import Decided, Scene
+from pytest_rollout.target import Target
+from pytest_rollout.verdict import CheckResult
+
+VERSION = 1
+
+
+def bundle(rollout: str, scene: Scene, gates: Sequence[Gate], decided: Decided) -> dict[str, Any]:
+    """Return everything that the results of a look rest on, as JSON can hold it; no token and no password."""
+    stage, target, look = scene.stage, scene.target, decided.look
+    return {
+        "version": VERSION,
+        "rollout": rollout,
+        "stage": {
+            "stage": stage.stage,
+            "name": stage.name,
+            "flags": {name: flag.model_dump() for name, flag in stage.flags.items()},
+            "settle": stage.settle,
+        },
+        "gates": [gate.source for gate in gates],
+        "environment": {
+            "name": target.environment,
+            "time_scale": target.time_scale,
+            "scrape_interval": target.scrape_interval,
+            "prometheus": without_credentials(target.prometheus).rstrip("/") if target.prometheus else None,
+        },
+        "look": {
+            "now": look.now,
+            "readings": None if look.readings is None else [asdict(reading) for reading in look.readings],
+            "runs": {name: _told(runs) for name, runs in look.runs.items()},
+            "looks": look.looks if isinstance(look.looks, str) else {k: asdict(v) for k, v in look.looks.items()},
+            "waits": look.waits,
+        },
+        "answers": scene.recording.dump() if scene.recording else [],
+        "results": {name: result.to_dict() for name, result in decided.results.items()},
+    }
+
+
+def _told(runs: Sequence[CanaryRun] | str) -> list[dict[str, Any]] | str:
+    return runs if isinstance(runs, str) else [asdict(run) for run in runs]
+
+
+def write_bundle(path: Path, content: Mapping[str, Any]) -> str:
+    """Write a bundle, compressed, in one step, and return its SHA-256. Raises OSError."""
+    data = gzip.compress(json.dumps(content, sort_keys=True, allow_nan=False).encode(), mtime=0)
+    write_atomic(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_bundle(path: Path, digest: str | None = None) -> dict[str, Any]:
+    """Return what `write_bundle` wrote. Raises ReplayError, also if it is not the one with this SHA-256."""
+    try:
+        data = path.read_bytes()
+        if digest is not None and (found := hashlib.sha256(data).hexdigest()) != digest:
+            raise ReplayError(
+                f"{path}: its SHA-256 is {found[:12]}..., the verdict names {digest[:12]}...; it was changed"
+            )
+        content = json.loads(gzip.decompress(data))
+    except OSError as exc:
+        raise ReplayError(f"{path}: not read: {exc.strerror or exc}; a run of the stage writes it") from exc
+    except (EOFError, ValueError) as exc:
+        raise ReplayError(f"{path}: not an evidence bundle: {exc}") from exc
+    version = content.get("version") if isinstance(content, dict) else None
+    if version != VERSION:
+        raise ReplayError(f"{path}: an evidence bundle of version {version!r}, and {VERSION} is known here")
+    return dict(content)
+
+
+def judge_again(content: Mapping[str, Any]) -> dict[str, CheckResult]:
+    """Return the results of a bundle, judged anew from what it holds. Raises ReplayError if it holds too little."""
+    try:
+        stage, gates = _stage(content["stage"]), [Gate.model_validate(gate) for gate in content["gates"]]
+        target, look = _target(content["environment"]), _look(content["look"])
+        prometheus = None
+        if target.prometheus:
+            prometheus = Prometheus(target.prometheus, Replayed(content["answers"], target.prometheus))
+        return Judged(stage, target, prometheus).results(look, gates)
+    except (KeyError, TypeError, ValidationError) as exc:
+        raise ReplayError(f"the evidence bundle is incomplete: {exc!r}") from exc
+
+
+def recorded(content: Mapping[str, Any]) -> dict[str, CheckResult]:
+    """Return the results as the run had them. Raises ReplayError."""
+    try:
+        return {name: CheckResult.from_dict(result) for name, result in content["results"].items()}
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ReplayError(f"the evidence bundle is incomplete: {exc!r}") from exc
+
+
+def _stage(data: Mapping[str, Any]) -> Stage:
+    flags = {name: FlagExpectation.model_validate(flag) for name, flag in data["flags"].items()}
+    return Stage.model_construct(
+        stage=data["stage"], name=data["name"], flags=flags, settle=float(data["settle"]), gates=()
+    )
+
+
+def _target(data: Mapping[str, Any]) -> Target:
+    return Target(
+        environment=data["name"],
+        url="",
+        prometheus=data["prometheus"],
+        pushgateway=None,
+        flags_url=None,
+        flags_token=None,
+        time_scale=data["time_scale"],
+        wait=0.0,
+        scrape_interval=data["scrape_interval"],
+        rehearsal=(),
+    )
+
+
+def _look(data: Mapping[str, Any]) -> Look:
+    readings, looks = data["readings"], data["looks"]
+    return Look(
+        now=data["now"],
+        readings=None if readings is None else tuple(FlagReading(**reading) for reading in readings),
+        runs={name: runs if isinstance(runs, str) else _runs(runs) for name, runs in data["runs"].items()},
+        looks=looks if isinstance(looks, str) else {name: Looks(**one) for name, one in looks.items()},
+        waits=data["waits"],
+    )
+
+
+def _runs(data: Sequence[Mapping[str, Any]]) -> tuple[CanaryRun, ...]:
+    return tuple(CanaryRun(**{**run, "attachments": tuple(run["attachments"])}) for run in data)

@@ -30,6 +30,7 @@ import httpx
 
 from benchmarks.report import table, write
 from pytest_rollout.gather import Gatherer
+from pytest_rollout.judge import binomial, sequence
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.sources.http import Answer, Http, Transport
 from pytest_rollout.sources.prometheus import Prometheus
@@ -126,7 +127,9 @@ def history(end: float) -> Iterator[tuple[Mapping[str, str], Samples]]:
 
 
 def judge(transport: Transport, url: str, wanted: Sequence[Gate], now: float) -> list[CheckResult]:
-    """Judge all gates at one instant, as a run does."""
+    """Judge all gates at one instant, as a run does: with no bound known beforehand."""
+    for bound in (binomial.lower, binomial.upper, sequence.lower, sequence.upper):
+        getattr(bound, "cache_clear", int)()
     target = Target(
         environment="benchmark",
         url="",

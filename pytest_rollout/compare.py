@@ -64,8 +64,9 @@ def _measured(question: Question, quantile: Quantile, window: Window) -> Measure
 def _points(question: Question, baseline: Baseline, window: Window, earlier: Window) -> CheckResult:
     mine, theirs = baseline.now.values or "", (baseline.control or baseline.now).values or ""
     sides = Sides(_values(question, mine, window), _values(question, theirs, earlier), baseline.direction)
-    doubt = question.unseen(mine, question.reader(window))
-    base = question.unseen(theirs, question.reader(earlier), after_flip=baseline.before is None)
+    span = window.length - _step(question, window)
+    doubt = question.unseen(mine, question.reader(window), span=span)
+    base = question.unseen(theirs, question.reader(earlier), span=span, after_flip=baseline.before is None)
     judged = judge_points(sides, question.demand(()), window)
     if doubt is None and base is not None:
         doubt = replace(base, message=f"the baseline: {base.message}")
@@ -73,8 +74,12 @@ def _points(question: Question, baseline: Baseline, window: Window, earlier: Win
 
 
 def _values(question: Question, expression: str, window: Window) -> Points:
-    step = max(window.length / _POINTS, question.moment.interval)
+    step = _step(question, window)
     return points_between(question.reader(window).points(expression, step), window, step)
+
+
+def _step(question: Question, window: Window) -> float:
+    return max(window.length / _POINTS, question.moment.interval)
 
 
 def _earlier(question: Question, baseline: Baseline, window: Window) -> Window | CheckResult:

@@ -68,9 +68,13 @@ class Gatherer:
         return result.because(doubt) if doubt else result
 
     def _first_look(self, gate: Gate) -> float | None:
-        """Return when a gate was first looked at, or None if this is the only look since the flip."""
+        """Return when a gate was first looked at, or None if the plan promises that this is the only look.
+
+        Nobody else can know: the log of looks may be another machine's, or gone.
+        """
         looks = self.looks.get(gate.id, Looks(1, self.now))
-        return looks.first_at if self.waits or looks.count > 1 else None
+        only = gate.looks == "once" and looks.count == 1 and not self.waits
+        return None if only else looks.first_at
 
 
 def _skewed(skew: float | None, interval: float) -> CheckResult | None:

@@ -12,7 +12,15 @@ from pytest_rollout.compare import compare
 from pytest_rollout.judge.demand import Demand, Restarts
 from pytest_rollout.judge.quantile import judge_quantile
 from pytest_rollout.judge.samples import Series, Window, shown, stretch
-from pytest_rollout.judge.several import BurnWindow, Quantifier, Row, judge_burn, judge_row, judge_several
+from pytest_rollout.judge.several import (
+    BurnWindow,
+    Quantifier,
+    Row,
+    judge_burn,
+    judge_row,
+    judge_several,
+    period_tail,
+)
 from pytest_rollout.judge.share import RatioEvidence, judge_ratio
 from pytest_rollout.judge.value import judge_counter, judge_value
 from pytest_rollout.judge.watch import Watch, Watched
@@ -54,10 +62,11 @@ class Question:
         if gate.streak is not None:
             every = self.target.scaled(gate.streak.every)
             row = Row(gate.streak.wanted, gate.streak.periods, every)
-            return judge_row([self._in_window(window) for window in self._periods(row)], row)
+            return judge_row([self._period(window, row) for window in self._periods(row)], row)
         if gate.over is None:
             return self._in_window(None)
-        return self._in_window(self.moment.window(self.target.scaled(gate.over)))
+        growing = gate.counter is None and gate.promql is None
+        return self._in_window(self.moment.window(self.target.scaled(gate.over), growing=growing))
 
     def _periods(self, row: Row) -> list[Window]:
         """Return the latest periods, oldest first. They end at whole multiples, so a period is judged the same anew."""
@@ -65,6 +74,15 @@ class Question:
         wanted = self.target.scaled(self.gate.over) if self.gate.over else row.every
         ends = [newest - place * row.every for place in range(row.periods)]
         return [stretch(end, wanted, self.moment.since, again=False) for end in reversed(ends)]
+
+    def _period(self, window: Window, row: Row) -> CheckResult:
+        if self.gate.confidence is None:
+            return self._in_window(window)
+        begun = self.moment.since or self.moment.first_look or window.end
+        number = max(math.ceil((window.end - begun) / row.every), 1)
+        tail = period_tail((1 - self.gate.confidence) / 2, row, number)
+        surer = self.gate.model_copy(update={"confidence": 1 - 2 * tail})
+        return replace(self, gate=surer)._in_window(window)  # noqa: SLF001 - its own class
 
     def _in_window(self, window: Window | None) -> CheckResult:
         gate = self.gate
@@ -115,7 +133,7 @@ class Question:
 
     def _burn(self, burn: Burn, pair: BurnPair) -> BurnWindow:
         def judged(over: float) -> CheckResult:
-            window = self.moment.window(self.target.scaled(over))
+            window = self.moment.window(self.target.scaled(over), growing=True)
             if window.length <= 0:
                 return _just_flipped(window)
             evidence = self.ratio_evidence(burn.ratio, window)
@@ -175,22 +193,28 @@ class Question:
         breached = judged.verdict is Verdict.BREACHED and demand.comparator in ("below", "at_most")
         return judged.because(doubt) if doubt and not breached else judged
 
-    def unseen(self, expression: str, reader: Reader, *, after_flip: bool = True) -> CheckResult | None:
+    def unseen(
+        self, expression: str, reader: Reader, *, span: float = 0.0, after_flip: bool = True
+    ) -> CheckResult | None:
         """Return why what an expression reads was not watched well enough, or None if it was.
 
+        It is evaluated at the end of the reader's window and, with ``span``, over so many seconds before.
         ``after_flip``: whether nothing that it reads may be from before the flip.
         """
         read = selectors(expression, reader.window.length or 1.0)
         if not read:
             return inconclusive(Reason.NO_DATA, "the query reads no series, so nothing that happens can change it")
-        return next(filter(None, (self._unseen(one, reader, after_flip=after_flip) for one in read)), None)
+        return next(filter(None, (self._unseen(one, reader, span, after_flip=after_flip) for one in read)), None)
 
-    def _unseen(self, selector: Selector, reader: Reader, *, after_flip: bool) -> CheckResult | None:
+    def _unseen(self, selector: Selector, reader: Reader, span: float, *, after_flip: bool) -> CheckResult | None:
         end = reader.window.end - selector.offset
-        length = selector.reach - selector.offset - (LOOKBACK if selector.range is None else 0.0)
+        length = selector.reach - selector.offset - (LOOKBACK if selector.range is None else 0.0) + span
         since = self.moment.since if after_flip else None
         if since is not None and end - length < since - self.moment.interval / 2:
             missing = since - (end - length)
+            if not length:
+                said = f"the newest scrape is from before the flip; decides in about {format_duration(missing)}"
+                return inconclusive(Reason.WINDOW_NOT_ELAPSED, said, ready_in=missing)
             return inconclusive(
                 Reason.WINDOW_NOT_ELAPSED,
                 f"{selector.text} reaches back {format_duration(length)}, to before the flip; "

@@ -46,8 +46,13 @@ class Moment:
     def _end(self, now: float) -> float:
         return now - _LAG_IN_SCRAPES * self.interval
 
-    def window(self, wanted: float) -> Window:
-        """Return the window of so many seconds that ends now."""
+    def window(self, wanted: float, *, growing: bool) -> Window:
+        """Return the window of so many seconds that ends now; it slides, or is a stretch that grows from the flip.
+
+        Bounds of a share need the second, when they are asked for again; what is counted out does not.
+        """
+        if not growing:
+            return stretch(self.end, wanted, self.since, again=False)
         since = self.since
         if since is None and self.first_look is not None:  # no flip to grow from: the first look begins it
             since = self._end(self.first_look) - wanted
@@ -84,28 +89,21 @@ class Reader:
     def still(self, selector: str) -> tuple[Series, ...]:
         """Return what ``raw`` does, with only the ends of series that had one value all the time.
 
-        For what should not change over days: their least and largest value prove it without fetching every sample.
+        For what should not change over days: that it never did is proven without fetching every sample.
         """
         if self.window.length <= _LONG_IN_SCRAPES * self.interval:
             return self.raw(selector)
-        least, most = (self._extreme(name, selector) for name in ("min", "max"))
-        ends = [self._whole(f"{selector}[{round(self.lookback * 1000)}ms]", at) for at in self._ends]
-        out = []
-        for labels in least.keys() | most.keys():
-            first, last = (next((one for one in end if _named(one) == labels), None) for end in ends)
-            if first and last and least.get(labels) == most.get(labels):
+        # changes() also counts a NaN between equal values, which least and largest value would skip.
+        moved = self._whole(f"changes({self._ranged(selector)})", self.now)
+        ends = [self._whole(f"{selector}[{round(self.lookback * 1000)}ms]", at) for at in (self.window.start, self.now)]
+        out: list[Series] = []
+        for changed in moved:
+            first, last = (next((one for one in end if _named(one) == _named(changed)), None) for end in ends)
+            if first and last and not changed.samples[-1][1]:
                 out.append(Series(first.labels, (*first.samples, *last.samples)))
             else:
-                out += self.raw(exactly(selector, dict(labels)))
-        return tuple(sorted(out, key=lambda one: sorted(one.labels.items())))
-
-    @property
-    def _ends(self) -> tuple[float, float]:
-        return self.window.start, self.now
-
-    def _extreme(self, name: str, selector: str) -> dict[frozenset[tuple[str, str]], float]:
-        found = self._whole(f"{name}_over_time({self._ranged(selector)})", self.now)
-        return {_named(one): one.samples[-1][1] for one in found}
+                out += self.raw(exactly(selector, changed.labels))
+        return tuple(out)
 
     def value(self, expression: str) -> tuple[Series, ...]:
         """Return the series of an expression at the window's end."""
@@ -132,17 +130,21 @@ class Reader:
 
         Who exports the metric is asked only when a process has no series of it.
         """
-        targets = frozenset((one.job, one.instance) for one in self.prometheus.targets())
+        targets = {(one.job, one.instance) for one in self.prometheus.targets()}
         exporters = frozenset[Instance]()
         jobs = {one.instance[0] for one in series}
         if not jobs and absent_is_zero:
-            jobs = {job for job, _ in targets if _may_be(selector, job)}
+            jobs = {job for job, _ in targets}
         elif not jobs:
             exporters = self.prometheus.exporters(selector.metric)
             jobs = {job for job, _ in exporters}
-        health = [one for job in sorted(jobs - {""}) for one in self._health(job)]
-        up = tuple(one for one in health if one.labels.get("__name__") == "up")
-        silent = {one.instance for one in up} | {one for one in targets if one[0] in jobs}
+        health = [one for job in sorted(jobs - {""}) if _may_be(selector, {"job": job}) for one in self._health(job)]
+        meant = [one for one in health if _may_be(selector, one.labels)]
+        # A label that only `up` tells of, such as the cohort of a pod, can say that a process is not meant.
+        others = {one.instance for one in health} - {one.instance for one in meant}
+        others |= {one for one in targets | exporters if not _may_be(selector, {"job": one[0], "instance": one[1]})}
+        up = tuple(one for one in meant if one.labels.get("__name__") == "up")
+        silent = {one.instance for one in up} | {one for one in targets - others if one[0] in jobs}
         silent -= {one.instance for one in series}
         if absent_is_zero:
             exporters = frozenset(silent)
@@ -150,10 +152,10 @@ class Reader:
             exporters = self.prometheus.exporters(selector.metric)
         return Watch(
             up=up,
-            starts=tuple(one for one in health if one.labels.get("__name__") != "up"),
-            targets=targets,
+            starts=tuple(one for one in meant if one.labels.get("__name__") != "up"),
+            targets=frozenset(targets - others),
             scraped=self.scraped,
-            exporters=exporters,
+            exporters=frozenset(exporters - others),
             counted=self.counted(selector.text) if counted else None,
         )
 
@@ -183,8 +185,11 @@ def exactly(selector: str, labels: Mapping[str, str]) -> str:
     return f"{metric.strip()}{{{','.join(filter(None, (inner, *wanted)))}}}"
 
 
-def _may_be(selector: Selector, job: str) -> bool:
-    return all(accepts(operator, wanted, job) for label, operator, wanted in selector.matchers if label == "job")
+def _may_be(selector: Selector, labels: Mapping[str, str]) -> bool:
+    """Whether a process with these labels may have series that a selector means."""
+    return all(
+        accepts(operator, wanted, labels[label]) for label, operator, wanted in selector.matchers if label in labels
+    )
 
 
 def _quoted(text: str) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pytest_rollout.errors import ReplayError
 from pytest_rollout.judge.history import CanaryRun, FlagReading, Looks
@@ -25,7 +24,13 @@ from pytest_rollout.stage import Decided, Scene
 from pytest_rollout.target import Target
 from pytest_rollout.verdict import CheckResult
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 VERSION = 1
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What is raised for content of another form; a ValidationError is a ValueError."""
 
 
 def bundle(rollout: str, scene: Scene, gates: Sequence[Gate], decided: Decided) -> dict[str, Any]:
@@ -74,19 +79,27 @@ def read_bundle(path: Path, digest: str | None = None) -> dict[str, Any]:
     """Return what `write_bundle` wrote. Raises ReplayError, also if it is not the one with this SHA-256."""
     try:
         data = path.read_bytes()
-        if digest is not None and (found := hashlib.sha256(data).hexdigest()) != digest:
-            raise ReplayError(
-                f"{path}: its SHA-256 is {found[:12]}..., the verdict names {digest[:12]}...; it was changed"
-            )
-        content = json.loads(gzip.decompress(data))
     except OSError as exc:
         raise ReplayError(f"{path}: not read: {exc.strerror or exc}; a run of the stage writes it") from exc
-    except (EOFError, ValueError) as exc:
+    if digest is not None and (found := hashlib.sha256(data).hexdigest()) != digest:
+        raise ReplayError(f"{path}: its SHA-256 is {found[:12]}..., the verdict names {digest[:12]}...; it was changed")
+    try:
+        content = json.loads(gzip.decompress(data), parse_constant=_no_number)
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as exc:
         raise ReplayError(f"{path}: not an evidence bundle: {exc}") from exc
     version = content.get("version") if isinstance(content, dict) else None
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise ReplayError(f"{path}: an evidence bundle of version {version!r}, and {VERSION} is known here")
     return dict(content)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def exactly(result: CheckResult) -> str:
+    """Return a result as text that differs if a single bit does: for ``==``, 1 is 1.0 and True, and 0.0 is -0.0."""
+    return json.dumps(result.to_dict(), sort_keys=True)
 
 
 def judge_again(content: Mapping[str, Any]) -> dict[str, CheckResult]:
@@ -94,11 +107,12 @@ def judge_again(content: Mapping[str, Any]) -> dict[str, CheckResult]:
     try:
         stage, gates = _stage(content["stage"]), [Gate.model_validate(gate) for gate in content["gates"]]
         target, look = _target(content["environment"]), _look(content["look"])
+        _all_looked_at(look, gates)
         prometheus = None
         if target.prometheus:
             prometheus = Prometheus(target.prometheus, Replayed(content["answers"], target.prometheus))
         return Judged(stage, target, prometheus).results(look, gates)
-    except (KeyError, TypeError, ValidationError) as exc:
+    except _MALFORMED as exc:
         raise ReplayError(f"the evidence bundle is incomplete: {exc!r}") from exc
 
 
@@ -106,7 +120,15 @@ def recorded(content: Mapping[str, Any]) -> dict[str, CheckResult]:
     """Return the results as the run had them. Raises ReplayError."""
     try:
         return {name: CheckResult.from_dict(result) for name, result in content["results"].items()}
-    except (KeyError, TypeError, ValueError) as exc:
+    except _MALFORMED as exc:
+        raise ReplayError(f"the evidence bundle is incomplete: {exc!r}") from exc
+
+
+def stage_of(content: Mapping[str, Any]) -> str:
+    """Return ``rollout/stage`` of a bundle. Raises ReplayError."""
+    try:
+        return f"{content['rollout']}/{_stage(content['stage']).marker}"
+    except _MALFORMED as exc:
         raise ReplayError(f"the evidence bundle is incomplete: {exc!r}") from exc
 
 
@@ -136,12 +158,24 @@ def _look(data: Mapping[str, Any]) -> Look:
     readings, looks = data["readings"], data["looks"]
     return Look(
         now=data["now"],
-        readings=None if readings is None else tuple(FlagReading(**reading) for reading in readings),
+        readings=None if readings is None else tuple(_made(FlagReading, one) for one in readings),
         runs={name: runs if isinstance(runs, str) else _runs(runs) for name, runs in data["runs"].items()},
-        looks=looks if isinstance(looks, str) else {name: Looks(**one) for name, one in looks.items()},
+        looks=looks if isinstance(looks, str) else {name: _made(Looks, one) for name, one in looks.items()},
         waits=data["waits"],
     )
 
 
+def _all_looked_at(look: Look, gates: Sequence[Gate]) -> None:
+    """Raise KeyError if it is not known how often a gate was looked at: that would be taken for once."""
+    for gate in gates:
+        if gate.canary is None and gate.unproven is None and not isinstance(look.looks, str):
+            look.looks[gate.id]
+
+
 def _runs(data: Sequence[Mapping[str, Any]]) -> tuple[CanaryRun, ...]:
-    return tuple(CanaryRun(**{**run, "attachments": tuple(run["attachments"])}) for run in data)
+    return tuple(_made(CanaryRun, {**run, "attachments": tuple(run["attachments"])}) for run in data)
+
+
+def _made(kind: type[T], data: Mapping[str, Any]) -> T:
+    """Return what ``asdict`` was given. What is left out is a KeyError: its default could be the better story."""
+    return kind(**{name: data[name] for name in (*data, *(one.name for one in fields(kind)))})

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_rollout.plan.gates import KINDS
+from pytest_rollout.plan.gates import KINDS, Gate
+from pytest_rollout.plan.kinds import Baseline, Burn, Streak
 from pytest_rollout.plan.loader import load_plan
 from pytest_rollout.verdict import Reason
 from sandbox.faults import FAULTS
@@ -39,6 +40,20 @@ def test_every_reason_to_hold_is_explained(reason: Reason) -> None:
         Reason.TEST_FAILED,
     }
     assert reason in obvious or f"`{reason.value}`" in README
+
+
+_KEYS = {*Gate.model_fields, *Baseline.model_fields, *Burn.model_fields, *Streak.model_fields} - {"id"}
+
+
+@pytest.mark.parametrize("key", sorted(_KEYS))
+def test_every_key_of_a_gate_is_named(key: str) -> None:
+    assert re.search(rf"`[^`\n]*\b{key}\b[^`\n]*`", README)
+
+
+def test_every_option_is_explained(pytestconfig: pytest.Config) -> None:
+    ours = {name for name in vars(pytestconfig.option) if name.startswith("rollout_")}
+    assert ours
+    assert sorted(name for name in ours if f"\n| `--{name.replace('_', '-')}" not in README) == []
 
 
 def test_every_fault_of_the_readme_exists() -> None:

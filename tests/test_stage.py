@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+import json as encoder
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -12,13 +14,15 @@ import pytest
 
 from pytest_rollout.canary import CanaryRunner
 from pytest_rollout.errors import EvidenceError, SourceUnreachable
-from pytest_rollout.judge.history import CanaryRun
+from pytest_rollout.judge.history import CanaryRun, Looks
+from pytest_rollout.look import FLAG_STATE
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.model import Stage
 from pytest_rollout.sources.flags import FlagReader
 from pytest_rollout.sources.http import Answer
 from pytest_rollout.sources.prometheus import Prometheus
-from pytest_rollout.stage import FLAG_STATE, Clock, Scene, Waiting, decide
+from pytest_rollout.sources.recording import Recording
+from pytest_rollout.stage import Clock, Scene, Waiting, decide
 from pytest_rollout.target import Target
 from pytest_rollout.verdict import CheckResult, Reason, Verdict
 
@@ -26,26 +30,46 @@ START = 1_000_000.0
 COUNTER = {"id": "rollbacks", "counter": {"of": "rollbacks_total"}, "at_most": 0, "over": "10s"}
 VALUE = {"id": "targets", "promql": "min(up)", "at_least": 1}
 CANARY = {"id": "smoke", "canary": {"name": "smoke", "passes": 2, "across": "10s"}}
+RATIO = {
+    "id": "errors",
+    "ratio": {"bad": 'requests_total{code="500"}', "total": "requests_total"},
+    "below": "1%",
+    "over": "10s",
+}
+"""405 good requests, those surely in the window, are enough for the only look (0.025 ** (1 / 405) > 0.99), not else."""
 FLAGS = {"READS": {"value": True, "cohort": "admin"}}
+PROCESS = {"job": "app", "instance": "a:1"}
+RANGE = re.compile(r"(.+)\[(\d+)ms\]")
+COUNT = re.compile(r"count\(last_over_time\((.+)\)\)")
+HEALTH = '{__name__=~"up|process_start_time_seconds",job="app"}'
 
 
 @dataclass
 class World:
-    """Made-up sources: Prometheus scrapes every second since ``up_since``, counting what ``rollbacks`` says."""
+    """Made-up sources: Prometheus scrapes one process every second since it began, ``up_since``.
+
+    It counts what ``rollbacks`` says, and ``rate`` good requests a second. Bare values are ``value``.
+    """
 
     now: float = START
     up_since: float = START - 1000
     flipped_at: float | None = START - 1000
     flag: bool = True
     rollbacks: Callable[[float], float] = lambda _: 0.0
+    rate: float = 45.0
     value: float = 1.0
+    skew: float | None = 0.0
     prometheus_is_down: bool = False
     flags_are_down: bool = False
     log_is_broken: bool = False
+    looks_are_broken: bool = False
+    looked: list[tuple[str, float | None, float]] = field(default_factory=list)
+    """(gate, flip, time) of each look that was recorded."""
     outcomes: dict[int, str] = field(default_factory=dict)
     """Outcome of the n-th canary run, from 0, if it is not ``ok``."""
     runs: list[CanaryRun] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    targets_asked: int = 0
     waits: list[Waiting] = field(default_factory=list)
 
     def sleep(self, seconds: float) -> None:
@@ -57,13 +81,17 @@ class World:
         if self.prometheus_is_down if "/api/v1" in url else self.flags_are_down:
             raise SourceUnreachable(f"{url}: nobody there")
         if "/ofrep/" in url:
-            return _said({"key": "READS", "value": self.flag, "reason": "STATIC", "metadata": self._metadata()})
-        if "/targets" in url:
-            targets = [{"labels": {"job": "app"}, "scrapeInterval": "1s"}]
-            return _said({"status": "success", "data": {"activeTargets": targets}})
+            return self._said({"key": "READS", "value": self.flag, "reason": "STATIC", "metadata": self._metadata()})
+        if url.endswith("/targets?state=active"):
+            self.targets_asked += 1
+            target = {"labels": PROCESS, "scrapeInterval": "1s", "health": "up", "lastError": ""}
+            return self._said({"status": "success", "data": {"activeTargets": [target]}})
         assert form is not None
         self.asked.append(form["query"])
-        return _said({"status": "success", "data": self._found(form["query"], float(form["time"]))})
+        return self._said({"status": "success", "data": self._found(form["query"], float(form["time"]))})
+
+    def _said(self, body: Any) -> Answer:
+        return Answer(200, encoder.dumps(body), self.skew)
 
     def _metadata(self) -> dict[str, str]:
         if self.flipped_at is None:
@@ -71,14 +99,42 @@ class World:
         return {"changedAt": datetime.fromtimestamp(self.flipped_at, UTC).isoformat()}
 
     def _found(self, query: str, at: float) -> dict[str, Any]:
-        if "[" not in query:
-            return {"resultType": "vector", "result": [{"metric": {}, "value": [at, str(self.value)]}]}
-        selector, _, rest = query.partition("[")
-        seconds = float(rest.removesuffix("ms]")) / 1000
-        times = [t for t in map(float, range(int(at - seconds), int(at) + 1)) if at - seconds <= t <= at]
-        values = [[t, str(self.rollbacks(t))] for t in times if t >= self.up_since]
-        series = [{"metric": {"job": "app"}, "values": values}] if values and "process_start" not in selector else []
-        return {"resultType": "matrix", "result": series}
+        if ranged := RANGE.fullmatch(query):
+            return {"resultType": "matrix", "result": self._series(ranged[1], at - float(ranged[2]) / 1000, at)}
+        value, labels = self.value, {}
+        if counted := COUNT.fullmatch(query):
+            value = len(self._found(counted[1], at)["result"])
+        elif query == "up":
+            labels = {"__name__": query, **PROCESS}
+        return {"resultType": "vector", "result": [{"metric": labels, "value": [at, str(value)]}]}
+
+    def _series(self, selector: str, start: float, end: float) -> list[dict[str, Any]]:
+        times = range(math.ceil(max(start, self.up_since)), math.floor(end) + 1)
+        kinds: dict[str, Callable[[float], float]] = {
+            "up": lambda _: 1,
+            "process_start_time_seconds": lambda _: self.up_since,
+            "rollbacks_total": self.rollbacks,
+            "requests_total": lambda t: self.rate * (t - self.up_since),
+        }
+        names = ["up", "process_start_time_seconds"] if selector == HEALTH else [selector]
+        return [
+            {
+                "metric": {"__name__": name, **PROCESS, **({"code": "200"} if name == "requests_total" else {})},
+                "values": [[float(t), str(float(kinds[name](t)))] for t in times],
+            }
+            for name in names
+            if times
+        ]
+
+    # The evidence log
+
+    def looks(self, gates: Sequence[str], flip: float | None, at: float) -> Mapping[str, Looks]:
+        assert gates, "there is nothing to look at"
+        if self.looks_are_broken:
+            raise EvidenceError("the evidence log is broken")
+        self.looked += [(gate, flip, at) for gate in gates]
+        times = {gate: [at for one, since, at in self.looked if (one, since) == (gate, flip)] for gate in gates}
+        return {gate: Looks(len(known), min(known)) for gate, known in times.items()}
 
     # The canary runner
 
@@ -127,12 +183,14 @@ class World:
             flags=FlagReader("http://flags", self),
             canaries=cast("CanaryRunner", self),
             flipped_at=flipped_at,
+            looks=self.looks,
             clock=Clock(lambda: self.now, self.sleep),
         )
 
     def decide(self, *gates: dict[str, Any], wait: float = 0, exhaustive: bool = False, **scene: Any) -> Results:
         models = [Gate.model_validate(gate) for gate in gates]
-        return decide(self.scene(**scene), models, wait=wait, exhaustive=exhaustive, progress=self.waits.append)
+        given = self.scene(**scene)
+        return decide(given, models, wait=wait, exhaustive=exhaustive, progress=self.waits.append).results
 
 
 Results = dict[str, CheckResult]
@@ -142,10 +200,6 @@ Results = dict[str, CheckResult]
 def _short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     for source in ("prometheus", "flags"):
         monkeypatch.setattr(f"pytest_rollout.sources.{source}._RETRY_BUDGET", 0.0)
-
-
-def _said(body: Any) -> Answer:
-    return Answer(200, json.dumps(body))
 
 
 def words(results: Results) -> dict[str, str]:
@@ -160,23 +214,23 @@ def test_everything_well_is_decided_at_once() -> None:
     assert world.now == START
 
 
-def test_all_gates_see_one_instant_one_scrape_ago() -> None:
+def test_all_gates_see_one_instant_one_and_a_half_scrapes_ago() -> None:
     results = World().decide(COUNTER, {**COUNTER, "id": "again", "over": "30s"})
-    assert {result.window[1] for result in results.values() if result.window} == {START - 1}
+    assert {result.window[1] for result in results.values() if result.window} == {START - 1.5}
 
 
 def test_the_same_question_is_asked_once() -> None:
     world = World()
     world.decide(COUNTER, {**COUNTER, "id": "again"})
-    assert len(world.asked) == len(set(world.asked)) == 2  # the counter and the process's start
+    assert len(world.asked) == len(set(world.asked)) == 3  # the counter, how many series it has, and how it was watched
 
 
 def test_a_window_begins_no_earlier_than_flip_and_settle() -> None:
     world = World(flipped_at=START - 8, rollbacks=lambda t: float(t > START - 20))
     results = world.decide(COUNTER, settle="2s")
-    assert results["rollbacks"].window == (START - 6, START - 1)
+    assert results["rollbacks"].window == (START - 6, START - 1.5)
     assert words(results)["rollbacks"] == "inconclusive window-not-elapsed"
-    assert results["rollbacks"].ready_in == pytest.approx(5)
+    assert results["rollbacks"].ready_in == pytest.approx(5.5)
 
 
 def test_a_wait_ends_as_soon_as_everything_is_decided() -> None:
@@ -204,7 +258,7 @@ def test_a_breach_ends_the_wait_for_the_others() -> None:
     results = words(world.decide(COUNTER, VALUE, wait=60))
     assert results["targets"] == "breached limit-breached"
     assert results["rollbacks"] == "inconclusive window-not-elapsed"
-    assert world.now == START
+    assert world.now == START + 1  # when the first scrape since the flip is there
 
 
 def test_an_exhaustive_wait_follows_every_check_to_its_end() -> None:
@@ -295,9 +349,9 @@ def test_a_flip_nobody_knows_the_time_of_keeps_the_stage_from_passing() -> None:
 
 def test_a_time_of_the_flip_is_believed_only_where_the_service_is_silent() -> None:
     told = World(flipped_at=None).decide(COUNTER, flipped_at=START - 6)
-    assert (words(told)[FLAG_STATE], told["rollbacks"].window) == ("passed within-limit", (START - 6, START - 1))
+    assert (words(told)[FLAG_STATE], told["rollbacks"].window) == ("passed within-limit", (START - 6, START - 1.5))
     overruled = World(flipped_at=START - 4).decide(COUNTER, flipped_at=START - 1000)
-    assert overruled["rollbacks"].window == (START - 4, START - 1)
+    assert overruled["rollbacks"].window == (START - 4, START - 1.5)
 
 
 def test_a_flip_during_the_wait_starts_the_window_anew() -> None:
@@ -312,7 +366,7 @@ def test_a_flip_during_the_wait_starts_the_window_anew() -> None:
     scene = world.scene()
     gates = [Gate.model_validate(COUNTER)]
     moving = replace(scene, clock=Clock(scene.clock.now, flip_at_five))
-    assert decide(moving, gates, wait=60)["rollbacks"].verdict is Verdict.PASSED
+    assert decide(moving, gates, wait=60).results["rollbacks"].verdict is Verdict.PASSED
     assert world.now >= START + 15
 
 
@@ -347,7 +401,9 @@ def test_a_canary_that_failed_before_a_flip_is_run_again_after_it(outcome: str) 
             world.flipped_at = START + 5
 
     moving = replace(world.scene(), clock=Clock(lambda: world.now, flip_at_five))
-    results = decide(moving, [Gate.model_validate(gate) for gate in (CANARY, COUNTER)], wait=60, exhaustive=True)
+    results = decide(
+        moving, [Gate.model_validate(gate) for gate in (CANARY, COUNTER)], wait=60, exhaustive=True
+    ).results
     assert words(results) == {
         FLAG_STATE: "passed within-limit",
         "smoke": "passed within-limit",
@@ -367,6 +423,150 @@ def test_an_unproven_criterion_never_passes() -> None:
 def test_an_environment_without_a_source_is_an_error(missing: str) -> None:
     scene = World().scene()
     bare = replace(scene, prometheus=None) if missing == "prometheus" else replace(scene, flags=None)
-    results = decide(bare, [Gate.model_validate(VALUE)])
+    results = decide(bare, [Gate.model_validate(VALUE)]).results
     broken = results["targets" if missing == "prometheus" else FLAG_STATE]
     assert (broken.verdict, broken.reason) == (Verdict.ERROR, Reason.ENVIRONMENT)
+
+
+# --- how often a stage was looked at -------------------------------------------------------------------------
+
+SLIDING = (START - 11.5, START - 1.5)
+GROWING = (START - 20, START - 1.5)
+"""The last stretch of at least 10 s since the flip, 1000 s ago, if there is one every 10 s."""
+
+
+def test_the_only_look_may_be_surer_than_one_of_many() -> None:
+    world = World()
+    once = world.decide(RATIO, COUNTER)
+    assert words(once)["errors"] == "passed within-limit"
+    assert (once["errors"].window, once["rollbacks"].window) == (SLIDING, SLIDING)
+    again = world.decide(RATIO, COUNTER)
+    assert words(again)["errors"] == "inconclusive too-few-samples"
+    assert (again["errors"].window, again["rollbacks"].window) == (GROWING, GROWING)
+
+
+def test_a_run_that_waits_looks_more_than_once_from_the_first_look_on() -> None:
+    world = World()
+    results = world.decide(RATIO, COUNTER, wait=0.5)
+    assert (words(results)["errors"], world.now) == ("inconclusive too-few-samples", START)
+    assert results["rollbacks"].window == GROWING
+
+
+def test_a_run_that_waits_gets_more_evidence_until_it_is_enough() -> None:
+    world = World(flipped_at=START)
+    results = world.decide(RATIO, wait=60)
+    assert words(results)["errors"] == "passed within-limit"
+    assert results["errors"].window == (START, world.now - 1.5)
+    assert START + 13 < world.now < START + 20
+
+
+def test_looks_are_recorded_once_for_each_gate_of_a_run_and_only_for_what_is_measured() -> None:
+    world = World(flipped_at=START)
+    world.decide(COUNTER, VALUE, CANARY, {"id": "tickets", "unproven": "no spike"}, wait=60, exhaustive=True)
+    assert world.waits
+    assert world.looked == [("rollbacks", START, START), ("targets", START, START)]
+
+
+def test_what_nobody_measures_is_not_looked_at() -> None:
+    world = World(looks_are_broken=True)
+    assert words(world.decide(CANARY, {"id": "tickets", "unproven": "no spike"})) == {
+        FLAG_STATE: "passed within-limit",
+        "smoke": "inconclusive too-few-passes",
+        "tickets": "inconclusive unproven",
+    }
+
+
+def test_another_gate_was_not_looked_at() -> None:
+    world = World()
+    world.decide(COUNTER)
+    assert words(world.decide(RATIO))["errors"] == "passed within-limit"
+
+
+def test_another_flip_begins_anew() -> None:
+    world = World()
+    world.decide(RATIO)
+    assert words(world.decide(RATIO))["errors"] == "inconclusive too-few-samples"
+    world.flipped_at = START - 100
+    anew = world.decide(RATIO)
+    assert (words(anew)["errors"], anew["errors"].window) == ("passed within-limit", SLIDING)
+    assert [flip for _, flip, _ in world.looked] == [START - 1000, START - 1000, START - 100]
+
+
+def test_a_flip_during_the_wait_is_recorded_as_a_look_of_its_own() -> None:
+    world = World(flipped_at=START)
+    sleep = world.sleep
+
+    def flip_at_five(seconds: float) -> None:
+        sleep(seconds)
+        if world.now > START + 5:
+            world.flipped_at = START + 5
+
+    scene = replace(world.scene(), clock=Clock(lambda: world.now, flip_at_five))
+    decide(scene, [Gate.model_validate(COUNTER)], wait=60)
+    assert [(gate, flip) for gate, flip, _ in world.looked] == [("rollbacks", START), ("rollbacks", START + 5)]
+    assert world.looked[0][2] == START
+    assert START + 5 < world.looked[1][2] < START + 7
+
+
+def test_without_a_flip_the_first_look_begins_what_grows() -> None:
+    world = World()
+    first = world.decide(RATIO, flags={})
+    assert (words(first)["errors"], first["errors"].window) == ("passed within-limit", SLIDING)
+    world.now += 1
+    later = world.decide(RATIO, flags={})
+    assert (words(later)["errors"], later["errors"].window) == (
+        "inconclusive too-few-samples",
+        (SLIDING[0], SLIDING[1] + 1),
+    )
+    assert [flip for _, flip, _ in world.looked] == [None, None]
+
+
+@pytest.mark.parametrize("wait", [0.0, 60.0])
+def test_a_log_that_cannot_tell_of_looks_is_an_error_of_what_is_measured_and_of_nothing_else(wait: float) -> None:
+    world = World(looks_are_broken=True, value=0)
+    results = world.decide(COUNTER, VALUE, {"id": "smoke", "canary": {"name": "smoke"}}, wait=wait)
+    assert words(results) == {
+        FLAG_STATE: "passed within-limit",
+        "rollbacks": "error evidence-unusable",
+        "targets": "error evidence-unusable",
+        "smoke": "passed within-limit",
+    }
+    said = "nobody knows whether this was looked at before: the evidence log is broken"
+    assert results["rollbacks"].message == said
+    assert (world.now, world.asked) == (START, [])
+
+
+# --- one look ------------------------------------------------------------------------------------------------
+
+
+def test_a_recording_holds_the_answers_of_the_last_look_only() -> None:
+    world = World(flipped_at=START)
+    recording = Recording(world, "http://prometheus")
+    scene = replace(world.scene(), prometheus=Prometheus("http://prometheus", recording), recording=recording)
+    decided = decide(scene, [Gate.model_validate(COUNTER)], wait=60)
+    assert decided.look.now == world.now > START
+    asked = {one["form"]["time"] for one in recording.dump() if one["form"]}
+    assert asked == {f"{world.now:.3f}"}
+    assert "rollbacks" in decided.results
+
+
+def test_every_look_asks_anew() -> None:
+    world = World(flipped_at=START)
+    world.decide(COUNTER, {**COUNTER, "id": "again"}, wait=60)
+    assert world.targets_asked == len(world.waits) + 1 > 2
+
+
+@pytest.mark.parametrize(
+    ("skew", "said"),
+    [
+        (None, "Prometheus does not tell its time, so its clock may differ from ours; mend the proxy"),
+        (
+            -3.0,
+            "the clock of Prometheus is 2 s behind ours, so windows are not where they seem; synchronise both",
+        ),
+    ],
+)
+def test_a_clock_that_differs_decides_nothing(skew: float | None, said: str) -> None:
+    results = World(skew=skew).decide(COUNTER, VALUE)
+    assert (words(results)["rollbacks"], words(results)["targets"]) == ("inconclusive clock-skew",) * 2
+    assert results["rollbacks"].message == said

@@ -128,6 +128,16 @@ def test_anything_else_is_refused(data: Any) -> None:
         CheckResult.from_dict(data)
 
 
+def test_a_doubt_takes_the_verdict_and_leaves_the_numbers() -> None:
+    passed = dataclasses.replace(FULL, verdict=PASSED, reason=Reason.WITHIN_LIMIT, message="fine", ready_in=None)
+    doubt = inconclusive(
+        Reason.COVERAGE, "a hole", value=7.0, limit=8.0, unit="count", samples=9, window=(1.0, 2.0), ready_in=4.5
+    )
+    assert passed.because(doubt) == dataclasses.replace(FULL, reason=Reason.COVERAGE, message="a hole", ready_in=4.5)
+    final = passed.because(doubt).because(broken(Reason.BAD_ANSWER, "bent"))
+    assert final == dataclasses.replace(FULL, verdict=ERROR, reason=Reason.BAD_ANSWER, message="bent", ready_in=None)
+
+
 @pytest.mark.parametrize("reason", Reason)
 def test_waiting_helps_only_for_want_of_evidence(reason: Reason) -> None:
     assert inconclusive(reason, "").may_still_arrive is (reason in EVIDENCE_MAY_ARRIVE)

@@ -23,20 +23,29 @@ def explain_checks(path: Path, name: str | None, say: Callable[[str], None]) -> 
     """
     try:
         checks = list(_checks(read_verdict(path)))
-    except (PublishError, KeyError, TypeError, ValueError) as exc:
-        say(f"rollout: {exc if isinstance(exc, PublishError) else f'{path}: not a verdict document: {exc!r}'}")
+        chosen = [check for check in checks if name is None or name in check[:2]]
+        said = "\n\n".join(explain(key, result, verbose=name is not None) for key, _, result in chosen)
+    except PublishError as exc:
+        say(f"rollout: {exc}")
         return _UNREADABLE
-    chosen = [(key, result) for key, result in checks if name is None or name in (key, key.rpartition("/")[2])]
-    if not chosen:
-        say(f"rollout: {path} has no check {name!r}; {did_you_mean(name or '', sorted(key for key, _ in checks))}")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
+        say(f"rollout: {path}: not a verdict document: {exc!r}")
+        return _UNREADABLE
+    if not checks:
+        say(f"rollout: {path} has no checks; run a stage")
         return _UNKNOWN
-    say("\n\n".join(explain(key, result, verbose=name is not None) for key, result in chosen))
+    if not chosen and name is not None:
+        known = sorted({key if "/" in name else own for key, own, _ in checks})
+        say(f"rollout: {path} has no check {name!r}; {did_you_mean(name, known)}")
+        return _UNKNOWN
+    say(said)
     return _DONE
 
 
-def _checks(document: dict[str, Any]) -> Iterator[tuple[str, CheckResult]]:
+def _checks(document: dict[str, Any]) -> Iterator[tuple[str, str, CheckResult]]:
+    """Yield ``rollout/stage/id``, id and result of every check."""
     known = {field.name for field in fields(CheckResult)}
     for stage in document["stages"]:
         for check in stage["checks"]:
             result = CheckResult.from_dict({key: value for key, value in check.items() if key in known})
-            yield f"{stage['rollout']}/{stage['stage']}/{check['id']}", result
+            yield f"{stage['rollout']}/{stage['stage']}/{check['id']}", check["id"], result

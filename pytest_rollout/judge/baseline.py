@@ -46,13 +46,13 @@ class Comparison:
         """Whether now is surely not worse than the effect allows."""
         now, base, effect, certainty = self.now, self.base, self.effect, self.certainty
         if certainty.confidence is None:
-            return now.bad / now.total <= effect.worst(base.sure / base.most)
+            return now.bad / now.total <= effect.worst(base.least / base.most)
         if certainty.epoch:
             return self._highest(_halved(certainty)) < effect.worst(self._lowest(_halved(certainty)))
         both = bool(effect.relative and effect.absolute)  # two ways to pass share what may go wrong
         tail = certainty.tail / 2 if both else certainty.tail
         mine = Sample(math.ceil(now.bad), math.floor(now.total))
-        theirs = Sample(math.floor(base.sure), math.ceil(base.most))
+        theirs = Sample(math.floor(base.least), math.ceil(base.most))
         if effect.relative and fisher.not_worse(mine, theirs, 1 + effect.relative, tail):
             return True
         bounds = _halved(_halved(certainty)) if both else _halved(certainty)
@@ -66,7 +66,7 @@ class Comparison:
         if certainty.confidence is None:
             return now.sure / now.most > effect.worst(base.bad / base.total)
         bounds = _halved(certainty)
-        low, high = bounds.interval(now.sure, now.most).low, bounds.interval(base.bad, base.total).high
+        low, high = bounds.lowest(now.sure, now.most), bounds.highest(base.bad, base.total)
         if certainty.epoch:
             return low > effect.worst(high)
         mine = Sample(math.floor(now.sure), math.ceil(now.most))
@@ -82,7 +82,7 @@ class Comparison:
         return certainty.highest(self.now.bad, self.now.total, self.now.burst)
 
     def _lowest(self, certainty: Certainty) -> float:
-        return certainty.interval(self.base.sure, self.base.most).low
+        return certainty.lowest(self.base.least, self.base.most)
 
 
 def _halved(certainty: Certainty) -> Certainty:
@@ -91,7 +91,8 @@ def _halved(certainty: Certainty) -> Certainty:
 
 
 def _times(counts: Counts, many: int) -> Counts:
-    return Counts(counts.bad * many, counts.total * many, counts.sure * many, counts.most * many, counts.burst)
+    grown = {name: getattr(counts, name) * many for name in ("bad", "total", "sure", "most", "least", "apart")}
+    return replace(counts, **grown)
 
 
 def judge_ratios(now: Reading, base: Reading, effect: Effect, demand: Demand) -> CheckResult:
@@ -167,7 +168,7 @@ def judge_quantiles(q: float, now: Measured, base: Measured, effect: Effect, dem
     """Judge a quantile against the baseline's, by the bucket bounds that each surely lies between (seconds)."""
     window = now.watched.window
     certainty = _halved(demand.certainty(window))
-    mine, theirs = (bracket(side.by_bound, 1 - q, certainty) for side in (now, base))
+    mine, theirs = (bracket(side, 1 - q, certainty) for side in (now, base))
     result = CheckResult(
         verdict=Verdict.PASSED,
         reason=Reason.WITHIN_LIMIT,
@@ -175,7 +176,7 @@ def judge_quantiles(q: float, now: Measured, base: Measured, effect: Effect, dem
         f"{format_value(demand.limit, 'share')} worse is allowed",
         limit=demand.limit,
         unit=demand.unit,
-        samples=round(max((counts.total for counts in now.by_bound.values()), default=0)),
+        samples=round(now.slower(now.bounds[0]).total),
         window=window.bounds,
         derivation={"rule": f"bucket bounds, {certainty.rule}", "now": _bounds(mine), "baseline": _bounds(theirs)},
     )

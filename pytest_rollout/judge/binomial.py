@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pytest_rollout.judge.beta import crossing, incomplete_beta
 
+_KEPT = 4096
+"""Bounds that are kept: the same counts are asked for by several gates and buckets."""
 _LEAST_LOG = -745.0
 """About the logarithm of the smallest double."""
 
@@ -22,16 +25,30 @@ class Interval:
 def interval(bad: float, total: float, tail: float) -> Interval:
     """Return the exact interval of the share ``bad / total``, wrong on either side with at most ``tail``.
 
-    All of [0, 1] without data. Counts need not be whole: the bounds are quantiles of beta distributions, which
-    rise with ``bad`` and, for the same share, move apart as ``total`` shrinks.
+    All of [0, 1] without data.
     """
+    return Interval(lower(bad, total, tail), upper(bad, total, tail))
+
+
+@lru_cache(_KEPT)
+def lower(bad: float, total: float, tail: float) -> float:
+    """Return the lower end of the interval. Counts need not be whole; it rises with ``bad``."""
+    if bad <= 0 or total <= 0:
+        return 0.0
     log_tail = math.log(tail)
-    low, high = 0.0, 1.0
-    if bad > 0 and total > 0:
-        low = crossing(lambda p: _log(at_least(bad, total, p)) - log_tail, 0.0, min(bad / total, 1.0))
-    if bad < total:
-        high = crossing(lambda p: log_tail - _log(at_most(bad, total, p)), bad / total, 1.0)
-    return Interval(low, high)
+    return crossing(lambda p: _log(at_least(bad, total, p)) - log_tail, 0.0, min(bad / total, 1.0))
+
+
+@lru_cache(_KEPT)
+def upper(bad: float, total: float, tail: float) -> float:
+    """Return the upper end of the interval. Counts need not be whole.
+
+    It rises with ``bad`` and, for the same share, as ``total`` shrinks.
+    """
+    if bad >= total:
+        return 1.0
+    log_tail = math.log(tail)
+    return crossing(lambda p: log_tail - _log(at_most(bad, total, p)), bad / total, 1.0)
 
 
 def at_most(k: float, n: float, p: float) -> float:

@@ -42,23 +42,27 @@ class Certainty:
 
     def interval(self, bad: float, total: float) -> Interval:
         """Return where the true share lies; all of [0, 1] without data."""
-        if self.confidence is None:
-            return Interval(bad / total, bad / total) if total else Interval(0.0, 1.0)
-        if not self.epoch:
-            return binomial.interval(bad, total, self.spent)
-        return sequence.interval(bad, total, self.spent)
+        return Interval(self.lowest(bad, total), self.highest(bad, total))
 
-    def highest(self, bad: float, total: float, burst: float) -> float:
+    def lowest(self, bad: float, total: float) -> float:
+        """Return the lower bound of a share."""
+        if self.confidence is None:
+            return bad / total if total else 0.0
+        lower = sequence.lower if self.epoch else binomial.lower
+        return lower(bad, total, self.spent)
+
+    def highest(self, bad: float, total: float, burst: float = 0.0) -> float:
         """Return the upper bound of a share whose bad events may have come in one burst.
 
         A burst is one event of that size, not so many independent requests. So the share is also bounded by one
-        event among ``total / burst``: the more restrictive of the two counts. It never binds when bad events are
-        few per burst against all of them, and it can only rise when bad events are added anywhere.
+        such event and as many good ones as ``burst`` goes into the good requests: the more restrictive of the two
+        counts. It does not bind when bad events are spread, and it can only rise when some are added anywhere.
         """
-        high = self.interval(bad, total).high
-        if burst <= 1 or self.confidence is None:
-            return high
-        return max(high, self.interval(1.0, max(total / burst, 1.0)).high)
+        if self.confidence is None:
+            return bad / total if total else 1.0
+        upper = sequence.upper if self.epoch else binomial.upper
+        high = upper(bad, total, self.spent)
+        return high if burst <= 1 else max(high, upper(1.0, max(total - bad, 0.0) / burst + 1, self.spent))
 
     def further_needed(self, bad: float, total: float, burst: float, limit: float) -> int | None:
         """Return how many more requests would prove the share below the limit, if the observed rate holds.

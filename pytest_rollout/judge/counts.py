@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_rollout.judge.demand import Restarts
-from pytest_rollout.judge.samples import Instance, Rise, Series, largest_burst, rises
+from pytest_rollout.judge.samples import Instance, Rise, Series, grown, largest_burst, rises
 from pytest_rollout.judge.watch import Watched
 
 
@@ -22,6 +22,10 @@ class Counts:
     """Bad ones that surely happened in the window."""
     most: float
     """All that may have; at least ``sure``."""
+    least: float = 0.0
+    """Bad ones that happened in the window even if no birth is believed."""
+    apart: float = 0.0
+    """Like ``sure``, with the largest number of them that came together as one. More bad ones never lower it."""
     burst: float = 0.0
     """The largest number of bad ones that may have come together."""
     lost: float = 0.0
@@ -31,26 +35,32 @@ class Counts:
 def count(bad: Sequence[Series], total: Sequence[Series], watched: Watched) -> Counts:
     """Count bad events and all events of the processes that ``watched`` tells about."""
     window = watched.window
-    bad_rises, all_rises = list(rises(bad, window)), list(rises(total, window))
-    lost = lost_at_restarts(all_rises, watched)
-    may = sum(rise.by for rise in bad_rises) + lost
+    bad, total = watched.own(bad), watched.own(total)
+    found = list(rises(bad, window))
+    sure_ones = [rise for rise in found if watched.surely(rise)]
+    burst = largest_burst(found, window.burst)
+    together = burst if len(sure_ones) == len(found) else largest_burst(sure_ones, window.burst)
+    lost = lost_at_restarts(rises(total, window), watched)
+    may, sure = sum(rise.by for rise in found) + lost, sum(rise.by for rise in sure_ones)
     # Births in the denominator may be old requests: they prove nothing. In the numerator they count.
-    surely = sum(rise.by for rise in all_rises if rise.inside(window)) + lost
-    sure = sum(rise.by for rise in bad_rises if watched.surely(rise))
+    surely, perhaps = grown(total, window)
     return Counts(
         bad=may,
-        total=max(surely, may),
+        total=max(surely + lost, may),
         sure=sure,
-        most=max(sum(rise.by for rise in all_rises), sure),
-        burst=max(largest_burst(bad_rises, window.burst), lost),
+        most=max(perhaps, sure),
+        least=sum(rise.by for rise in found if rise.inside(window)),
+        apart=sure - max(together - 1, 0.0),
+        burst=max(burst, lost),
         lost=lost,
     )
 
 
-def lost_at_restarts(found: Sequence[Rise], watched: Watched) -> float:
+def lost_at_restarts(rises_of_all: Iterable[Rise], watched: Watched) -> float:
     """Return how many events the processes that ended may have taken along, if the plan charges for them."""
     if watched.demand.restarts is not Restarts.CHARGE:
         return 0.0
+    found = list(rises_of_all)
     return sum(
         _busiest(found, life.instance) * max(_resets(found, life.instance), 1)
         for life in watched.lives
@@ -62,14 +72,10 @@ def _busiest(found: Sequence[Rise], instance: Instance) -> float:
     """Return the most that a process counted between two scrapes."""
     between: dict[float, float] = {}
     for rise in found:
-        if _instance(rise) == instance:
+        if rise.instance == instance:
             between[rise.at] = between.get(rise.at, 0.0) + rise.by
     return max(between.values(), default=0.0)
 
 
 def _resets(found: Sequence[Rise], instance: Instance) -> int:
-    return len({rise.at for rise in found if rise.reset and _instance(rise) == instance})
-
-
-def _instance(rise: Rise) -> Instance:
-    return (rise.labels.get("job", ""), rise.labels.get("instance", ""))
+    return len({rise.at for rise in found if rise.reset and rise.instance == instance})

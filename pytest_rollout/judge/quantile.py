@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from pytest_rollout.judge.certainty import Certainty
@@ -15,9 +16,6 @@ from pytest_rollout.judge.share import Reading, judge_counts
 from pytest_rollout.judge.watch import Watch, Watched
 from pytest_rollout.units import format_duration
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
-
-ByBound: TypeAlias = Mapping[float, Counts]
-"""By the upper bound of a bucket, in seconds: how many requests were slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +30,23 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Counts of a histogram in a window, and why they may not tell all that happened."""
+    """A histogram in a window, and why it may not tell all that happened."""
 
-    by_bound: ByBound
+    histogram: Histogram
     watched: Watched
     doubt: CheckResult | None
+    _known: dict[float, Counts] = field(default_factory=dict)
+
+    @property
+    def bounds(self) -> list[float]:
+        """The finite upper bounds of the buckets, ascending, in seconds."""
+        return [bound for bound in self.histogram.slower if math.isfinite(bound)]
+
+    def slower(self, bound: float) -> Counts:
+        """Return how many requests were slower than a bound."""
+        if bound not in self._known:
+            self._known[bound] = count(self.histogram.slower[bound], self.histogram.total, self.watched)
+        return self._known[bound]
 
 
 def judge_quantile(q: float, buckets: Sequence[Series], watch: Watch, window: Window, demand: Demand) -> CheckResult:
@@ -49,7 +59,7 @@ def judge_quantile(q: float, buckets: Sequence[Series], watch: Watch, window: Wi
     measured = measure(buckets, watch, window, share)
     if isinstance(measured, CheckResult):
         return measured
-    bounds = sorted(measured.by_bound)
+    bounds = measured.bounds
     if not bounds[0] <= demand.limit <= bounds[-1]:
         return inconclusive(
             Reason.BUCKET_MISSING,
@@ -73,10 +83,7 @@ def measure(buckets: Sequence[Series], watch: Watch, window: Window, demand: Dem
             Reason.BUCKET_MISSING, "the series of the histogram do not all have the same buckets, +Inf and a finite one"
         )
     doubt = Watched(tuple(buckets), watch, window, demand).unwatched()
-    watched = Watched(histogram.total, watch, window, demand)
-    finite = [bound for bound in histogram.slower if math.isfinite(bound)]
-    by_bound = {bound: count(histogram.slower[bound], histogram.total, watched) for bound in finite}
-    return Measured(by_bound, watched, doubt)
+    return Measured(histogram, Watched(histogram.total, watch, window, demand), doubt)
 
 
 def read_buckets(buckets: Sequence[Series]) -> Histogram | None:
@@ -115,8 +122,8 @@ def _slower(labels: Mapping[str, str], scrapes: _Scrapes, bound: float) -> Serie
 
 
 def _judge(measured: Measured, demand: Demand) -> CheckResult:
-    lower = max(bound for bound in measured.by_bound if bound <= demand.limit)
-    upper = min(bound for bound in measured.by_bound if bound >= demand.limit)
+    lower = max(bound for bound in measured.bounds if bound <= demand.limit)
+    upper = min(bound for bound in measured.bounds if bound >= demand.limit)
     pessimist = _slower_than(measured, lower)
     if pessimist.verdict is not Verdict.BREACHED or upper == lower:
         return pessimist
@@ -133,13 +140,13 @@ def _judge(measured: Measured, demand: Demand) -> CheckResult:
 
 
 def _slower_than(measured: Measured, bound: float) -> CheckResult:
-    reading = Reading(measured.by_bound[bound], measured.watched, measured.doubt)
+    reading = Reading(measured.slower(bound), measured.watched, measured.doubt)
     return judge_counts(reading, f"requests slower than {format_duration(bound)}")
 
 
 def _told(q: float, measured: Measured, said: CheckResult, demand: Demand) -> CheckResult:
-    low, high = bracket(measured.by_bound, 1 - q, demand.certainty(measured.watched.window))
-    estimate = _estimate(q, measured.by_bound)
+    low, high = bracket(measured, 1 - q, demand.certainty(measured.watched.window))
+    estimate = _estimate(q, measured)
     top = format_duration(high) if math.isfinite(high) else "anything"
     shown = f"p{q * 100:g} lies between {format_duration(low)} and {top}; " if estimate is not None else ""
     found = {"quantile": q, "low_bound": low, "high_bound": high if math.isfinite(high) else None}
@@ -153,35 +160,40 @@ def _told(q: float, measured: Measured, said: CheckResult, demand: Demand) -> Ch
     )
 
 
-def bracket(by_bound: ByBound, slower: float, certainty: Certainty) -> tuple[float, float]:
-    """Return two bucket bounds that the quantile lies between, with the certainty asked for.
+def bracket(measured: Measured, slower: float, certainty: Certainty) -> tuple[float, float]:
+    """Return two bucket bounds that the quantile lies between, with the certainty asked for; ``slower`` is 1 - q.
 
     No correction for looking at several bounds is needed: counts fall as bounds rise, so the wrong side is proven at
     any bound only if it is proven at the one next to the quantile.
     """
-    low, high = 0.0, math.inf
-    for bound in sorted(by_bound):
-        if certainty.interval(by_bound[bound].sure, by_bound[bound].most).low <= slower:
-            break
-        low = bound
-    for bound in sorted(by_bound, reverse=True):
-        counts = by_bound[bound]
-        if not counts.total or certainty.highest(counts.bad, counts.total, counts.burst) >= slower:
-            break
-        high = bound
-    return low, high
+
+    def surely_above(bound: float) -> bool:
+        counts = measured.slower(bound)
+        return certainty.lowest(counts.least, counts.most) > slower
+
+    def surely_below(bound: float) -> bool:
+        counts = measured.slower(bound)
+        return counts.total > 0 and certainty.highest(counts.bad, counts.total, counts.burst) < slower
+
+    bounds = measured.bounds
+    above = bisect_left(bounds, True, key=lambda bound: not surely_above(bound))
+    below = bisect_left(bounds, True, key=surely_below)
+    return bounds[above - 1] if above else 0.0, bounds[below] if below < len(bounds) else math.inf
 
 
-def _estimate(q: float, by_bound: ByBound) -> float | None:
+def _estimate(q: float, measured: Measured) -> float | None:
     """Return the quantile by linear interpolation within a bucket, as ``histogram_quantile`` does."""
-    before_bound, before_count = 0.0, 0.0
-    for bound, counts in sorted(by_bound.items()):
-        if not counts.total:
-            return None
-        count_here = counts.total - counts.bad
-        if count_here >= q * counts.total:
-            width = count_here - before_count
-            part = (q * counts.total - before_count) / width if width else 1
-            return before_bound + (bound - before_bound) * part
-        before_bound, before_count = bound, count_here
-    return before_bound
+
+    def share(bound: float) -> float:
+        counts = measured.slower(bound)
+        return 1 - counts.bad / counts.total if counts.total else 1.0
+
+    bounds = measured.bounds
+    if not measured.slower(bounds[0]).total:
+        return None
+    place = bisect_left(bounds, q, key=share)
+    if place == len(bounds):
+        return bounds[-1]
+    before, reached = (bounds[place - 1], share(bounds[place - 1])) if place else (0.0, 0.0)
+    width = share(bounds[place]) - reached
+    return before + (bounds[place] - before) * ((q - reached) / width if width else 1)

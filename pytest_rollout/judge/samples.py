@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Instance: TypeAlias = tuple[str, str]
 """The process behind a series: its ``job`` and ``instance`` labels, empty where there are none."""
@@ -77,8 +77,7 @@ def stretch(end: float, wanted: float, since: float | None, *, again: bool) -> W
     return Window(since + (epoch - 1) * wanted, end, wanted, epoch)
 
 
-@dataclass(frozen=True, slots=True)
-class Rise:
+class Rise(NamedTuple):
     """Events counted between two samples. They happened after ``after`` and not later than ``at``."""
 
     after: float
@@ -91,7 +90,12 @@ class Rise:
     @property
     def born(self) -> bool:
         """Whether there was no earlier sample to subtract."""
-        return math.isinf(self.after)
+        return self.after == -math.inf
+
+    @property
+    def instance(self) -> Instance:
+        """The process that it comes from."""
+        return (self.labels.get("job", ""), self.labels.get("instance", ""))
 
     def inside(self, window: Window) -> bool:
         """Whether all of it surely happened in a window."""
@@ -105,16 +109,34 @@ def rises(series: Iterable[Series], window: Window) -> Iterator[Rise]:
     only widen what one rise spans, never hide it. A series without a sample before was born: all it shows happened at
     that time or before (prometheus/prometheus#3886: ``increase`` misses births). After a reset the whole value counts.
     """
+    start, end = window.bounds
     for one in series:
         after, before = -math.inf, 0.0
         for at, value in one.samples:
-            reset = value < before
-            by = value if reset else value - before
-            if at > window.start and (by > 0 or reset):
-                yield Rise(after, at, by, one.labels, reset)
+            if at > start and value != before:
+                reset = value < before
+                yield Rise(after, at, value if reset else value - before, one.labels, reset)
             after, before = at, value
-            if at >= window.end:
+            if at >= end:
                 break
+
+
+def grown(series: Iterable[Series], window: Window) -> tuple[float, float]:
+    """Return how much counters rose, surely within a window and perhaps: the sums of what ``rises`` yields."""
+    start, end = window.bounds
+    surely = perhaps = 0.0
+    for one in series:
+        after, before = -math.inf, 0.0
+        for at, value in one.samples:
+            if at > start and value != before:
+                by = value if value < before else value - before
+                perhaps += by
+                if after >= start and at <= end:
+                    surely += by
+            after, before = at, value
+            if at >= end:
+                break
+    return surely, perhaps
 
 
 def largest_burst(found: Iterable[Rise], seconds: float) -> float:

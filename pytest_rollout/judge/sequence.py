@@ -11,11 +11,13 @@ confidence sequences). The mixture is a Beta(1/2, 1/2) cut off at ``s``.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from pytest_rollout.judge.beta import crossing, incomplete_beta, log_beta
 from pytest_rollout.judge.binomial import Interval
 
 _HALF = 0.5
+_KEPT = 4096
 _NOTHING = -1e9
 """The logarithm of a bet that is lost beyond what a double can hold."""
 
@@ -25,9 +27,22 @@ def interval(bad: float, total: float, tail: float) -> Interval:
 
     All of [0, 1] without data.
     """
-    if total <= 0:
-        return Interval(0.0, 1.0)
-    return Interval(1 - _upper(total - bad, total, tail), _upper(bad, total, tail))
+    return Interval(lower(bad, total, tail), upper(bad, total, tail))
+
+
+def lower(bad: float, total: float, tail: float) -> float:
+    """Return the lower end of the interval: the upper one of the good requests."""
+    return 1 - upper(total - bad, total, tail)
+
+
+@lru_cache(_KEPT)
+def upper(bad: float, total: float, tail: float) -> float:
+    """Return the upper end of the interval: the least share that the bet has not been won against."""
+    if bad >= total:
+        return 1.0
+    wanted = -math.log(tail)
+    # A bet of infinity at 1 would spoil the steps of the root finder.
+    return crossing(lambda share: min(log_bet(bad, total, share) - wanted, 50.0), bad / total, 1.0)
 
 
 def spent(tail: float, epoch: int) -> float:
@@ -51,11 +66,3 @@ def log_bet(bad: float, total: float, share: float) -> float:
         return _NOTHING
     won = log_beta(a, b) + math.log(below) - log_beta(_HALF, _HALF) - math.log(incomplete_beta(_HALF, _HALF, share))
     return won - bad * math.log(share) - (total - bad) * math.log1p(-share)
-
-
-def _upper(bad: float, total: float, tail: float) -> float:
-    if bad >= total:
-        return 1.0
-    wanted = -math.log(tail)
-    # A bet of infinity at 1 would spoil the steps of the root finder.
-    return crossing(lambda share: min(log_bet(bad, total, share) - wanted, 50.0), bad / total, 1.0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pytest_rollout.judge.sequence import spent
 from pytest_rollout.units import format_duration
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 
@@ -28,10 +30,11 @@ class Quantifier:
 
 def judge_several(results: Mapping[str, CheckResult], quantifier: Quantifier) -> CheckResult:
     """Judge several series by a quantifier; the message names those that stand in the way."""
-    if len(results) < quantifier.expected:
+    expected = max(quantifier.expected, quantifier.wanted or 0)
+    if len(results) < expected:
         return inconclusive(
             Reason.SERIES_MISSING,
-            f"{len(results)} of at least {quantifier.expected} expected are there "
+            f"{len(results)} of at least {expected} expected are there "
             f"({', '.join(sorted(results)[:_MOST_NAMED]) or 'none'}); find out which one vanished",
             derivation=_each(results, quantifier),
         )
@@ -76,6 +79,17 @@ class Row:
     periods: int
     every: float
     """Seconds."""
+
+
+def period_tail(tail: float, row: Row, number: int) -> float:
+    """Return how often one period's verdict may be wrong, so that a streak that ends with it is so ``tail`` at most.
+
+    ``number`` counts the periods since the flip from 1. Each is a new chance for a streak of false passes, so each
+    end has its own part of the whole (see sequence.py); and a false streak needs ``wanted`` false passes, which are
+    taken to be independent, for no two periods have a request in common.
+    """
+    ways = math.comb(row.periods, row.wanted)
+    return min(tail, math.pow(spent(tail, number) / ways, 1 / row.wanted))
 
 
 def judge_row(results: Sequence[CheckResult], row: Row) -> CheckResult:

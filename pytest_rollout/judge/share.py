@@ -105,9 +105,10 @@ def judge_counts(reading: Reading, what: str) -> CheckResult:
     counts, watched = reading.counts, reading.watched
     window, demand = watched.window, watched.demand
     certainty = demand.certainty(window)
-    shown = Interval(
-        certainty.interval(counts.sure, counts.most).low, certainty.highest(counts.bad, counts.total, counts.burst)
-    )
+    short = short_window(window, demand)
+    # Early in a window, one burst is not yet a rate: what came together counts as one event until it is complete.
+    sure = counts.apart if short else counts.sure
+    shown = Interval(certainty.lowest(sure, counts.most), certainty.highest(counts.bad, counts.total, counts.burst))
     base = CheckResult(
         verdict=Verdict.PASSED,
         reason=Reason.WITHIN_LIMIT,
@@ -131,7 +132,7 @@ def judge_counts(reading: Reading, what: str) -> CheckResult:
     )
     if counts.sure and shown.low > demand.limit:
         return replace(base, verdict=Verdict.BREACHED, reason=Reason.LIMIT_BREACHED)
-    if doubt := short_window(window, demand) or reading.doubt or _no_events(counts):
+    if doubt := short or reading.doubt or _no_events(counts):
         return base.because(doubt)
     if shown.high < demand.limit:
         return base
@@ -167,7 +168,7 @@ def _undecided(base: CheckResult, counts: Counts, watched: Watched) -> CheckResu
     certainty = demand.certainty(window)
     more = certainty.further_needed(counts.bad, counts.total, counts.burst, demand.limit)
     seconds = None
-    together = certainty.interval(counts.bad, counts.total).high < demand.limit
+    together = certainty.highest(counts.bad, counts.total) < demand.limit
     burst = f"{round(counts.burst):,} of them came together and may be one event; " if together else ""
     hint = "the observed share is not below the limit, but too few requests prove that it is above"
     if more is not None:

@@ -28,7 +28,7 @@ def judge_counter(series: Sequence[Series], watch: Watch, window: Window, demand
     if wrong := unusable(series, "the counter"):
         return wrong
     watched = Watched(tuple(series), watch, window, demand)
-    found = sorted(rises(series, window), key=lambda rise: (rise.at, shown(rise.labels)))
+    found = sorted(rises(watched.own(series), window), key=lambda rise: (rise.at, shown(rise.labels)))
     sure = [rise for rise in found if watched.surely(rise)]
     lost = lost_at_restarts(found, watched)
     risen, surely = math.fsum(rise.by for rise in found) + lost, math.fsum(rise.by for rise in sure)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_rollout.judge.demand import Demand, Restarts
@@ -61,6 +61,10 @@ class Life:
     """Unix seconds; None if it does not tell."""
     told: bool
     """Whether it has told when it began, at any time."""
+    told_before: bool
+    """Whether it has told so before the window."""
+    seen_before: bool
+    """Whether it, or another one at its place, was there before the window."""
     replaced: bool
     """Whether another process was seen at its place before it began."""
     gone: bool
@@ -84,13 +88,19 @@ class Life:
         """Whether it began anew or ended inside a window, so that some of what it counted is lost."""
         return self.replaced or self.left(window)
 
-    def coverage(self, window: Window, interval: float) -> tuple[float, float]:
-        """Return the share of scrapes that succeeded, and the longest stretch without one in seconds."""
-        start, end = self.start(window), window.end
+    def coverage(self, window: Window, demand: Demand) -> tuple[float, float]:
+        """Return the share of scrapes that succeeded, and the longest stretch without one in seconds.
+
+        For a process that was there before the window, gaps count from ``max_gap`` before it: there it is told
+        whether another one ended or was replaced.
+        """
+        start, end, interval = self.start(window), window.end, demand.interval
         inside = [at for at in self.scrapes if start < at <= end]
-        before = [at for at in self.scrapes if at <= start][-1:]
+        since = start - demand.max_gap if self.seen_before and start == window.start else start
+        before = [at for at in self.scrapes if at <= since][-1:]
+        near = [at for at in self.scrapes if since < at <= start]
         after = [at for at in self.scrapes if at > end][:1]
-        edges = [*(before or [start]), *inside, *(after or [end])]
+        edges = [*(before or near[:1] or [start]), *near, *inside, *(after or [end])]
         longest = max((later - earlier for earlier, later in itertools.pairwise(edges)), default=0.0)
         if end - start <= interval:  # too young for a share to mean anything
             return 1.0, longest
@@ -111,15 +121,24 @@ class Watched:
 
     def __post_init__(self) -> None:
         """Tell the lives from the samples, once."""
-        lives = tuple(_lives(self))
         object.__setattr__(self, "sent", len(self.series))
-        alive = {life.instance for life in lives}
-        object.__setattr__(self, "lives", lives)
-        object.__setattr__(self, "series", tuple(one for one in self.series if one.instance in alive))
+        object.__setattr__(self, "lives", tuple(_lives(self)))
+        alive = {life.instance for life in self.lives}
+        object.__setattr__(self, "series", self.own(one for one in self.series if one.instance in alive))
 
     def life(self, instance: Instance) -> Life | None:
         """Return the life of the process behind a series, if it is one of those that are watched."""
         return next((life for life in self.lives if life.instance == instance), None)
+
+    def own(self, series: Iterable[Series]) -> tuple[Series, ...]:
+        """Return series without what another process left in them, one that a restart before the window replaced."""
+        began = {life.instance: life.began for life in self.lives if life.began and life.began <= self.window.start}
+        return tuple(
+            replace(one, samples=tuple(pair for pair in one.samples if pair[0] >= since))
+            if one.samples and one.samples[0][0] < (since := began.get(one.instance, -math.inf))
+            else one
+            for one in series
+        )
 
     def surely(self, rise: Rise) -> bool:
         """Whether a rise happened in the window beyond doubt.
@@ -128,10 +147,8 @@ class Watched:
         """
         if not rise.born:
             return rise.inside(self.window)
-        if rise.at > self.window.end:
-            return False
-        life = self.life((rise.labels.get("job", ""), rise.labels.get("instance", "")))
-        if life is None:
+        life = self.life(rise.instance)
+        if life is None or rise.at > self.window.end:
             return False
         if life.began is not None and life.began >= self.window.start:
             return True
@@ -184,7 +201,7 @@ class Watched:
             )
 
     def _restarted(self, life: Life) -> Iterator[CheckResult]:
-        reset = any(rise.reset and not _explained(rise, life, self.window) for rise in self._rises(life))
+        reset = any(rise.reset for rise in self._rises(life))
         if self.demand.restarts is Restarts.HOLD and (life.interrupted(self.window) or reset):
             what = "left" if life.left(self.window) else "restarted"
             yield inconclusive(
@@ -212,18 +229,25 @@ class Watched:
         )
 
     def _unseen_before(self) -> Iterator[CheckResult]:
-        """Tell of a process that began in the window when nobody was seen before: it may have had a predecessor."""
-        young = [life for life in self.lives if life.start(self.window) > self.window.start]
-        if young and self.demand.restarts is Restarts.HOLD and math.isinf(_seen_before(self)):
-            began = max(life.start(self.window) for life in young)
-            ready = self.window.clear_of(began)
+        """Tell of a process of which nothing from before the window says that it is still the same one."""
+        if self.demand.restarts is Restarts.IGNORE:
+            return
+        for life in self.lives:
+            if life.told_before or life.began is None or not (life.seen_before or self._nobody_before):
+                continue
+            ready = self.window.clear_of(max(life.start(self.window), *life.scrapes[:1], self.window.start))
             yield inconclusive(
                 Reason.WINDOW_NOT_ELAPSED,
-                f"{young[0].name} began inside the window and nothing was scraped before, so it may have been "
-                f"restarted; decides in about {format_duration(ready)}",
+                f"nothing from before the window tells when {life.name} began, so it may have been restarted; "
+                f"decides in about {format_duration(ready)}",
                 window=self.window.bounds,
                 ready_in=ready,
             )
+
+    @property
+    def _nobody_before(self) -> bool:
+        """Whether nobody was scraped long enough before the window for a predecessor to have been seen."""
+        return _first_seen(self) > self.window.start - self.demand.max_gap
 
     def _rises(self, life: Life) -> Iterator[Rise]:
         return rises((one for one in self.series if one.instance == life.instance), self.window)
@@ -231,7 +255,7 @@ class Watched:
     def _gaps(self, life: Life) -> Iterator[CheckResult]:
         if life.left(self.window):  # what it may have lost is charged, or ignored as the plan says
             return
-        share, longest = life.coverage(self.window, self.demand.interval)
+        share, longest = life.coverage(self.window, self.demand)
         known: dict[str, Any] = {"window": self.window.bounds, "derivation": {"coverage": self.coverage()}}
         late = life.scrapes[0] - life.start(self.window) if life.scrapes else self.window.length
         if late > self.demand.max_gap:
@@ -290,7 +314,7 @@ class Watched:
         """Return how well each process was watched, for the report."""
         out = {}
         for life in self.lives:
-            share, longest = life.coverage(self.window, self.demand.interval)
+            share, longest = life.coverage(self.window, self.demand)
             out[life.name] = {"share": share, "longest_gap": longest, "scrapes": len(life.scrapes)}
         return out
 
@@ -307,20 +331,24 @@ def _lives(watched: Watched) -> Iterator[Life]:
         starts = sorted(pair for one in _of(watch.starts, instance) for pair in one.samples)
         closing = max((_closing(one, window) for one in _of(series, instance)), default=window.end)
         began = next((value for at, value in starts if at >= closing), None)
-        before = [at for at in scrapes if at >= ended]
+        # A scrape that failed tells of a process, too: a crash loop looks just like that.
+        sights = own | {at for one in _of(watch.up, instance) for at, _ in one.samples}
         since = max((at for at, _ in starts if at <= window.start), default=-math.inf)
         # A change within the window is a restart whatever the process's own clock says.
         replaced = len({value for at, value in starts if since <= at <= closing}) > 1
         if began is not None and began > window.start:
-            replaced = replaced or min(before, default=began) < began
+            replaced = replaced or min((at for at in sights if at >= ended), default=began) < began
         tried = any(at >= window.end for one in _of(watch.up, instance) for at, _ in one.samples)
-        gone = watch.scraped and instance not in watch.targets and not tried
-        yield Life(instance, tuple(sorted(scrapes)), began, bool(starts), replaced, gone)
-
-
-def _explained(rise: Rise, life: Life, window: Window) -> bool:
-    """Whether a reset is that of a restart before the window, seen only now: its whole value counts anyway."""
-    return life.began is not None and rise.after < life.began <= window.start
+        yield Life(
+            instance,
+            tuple(sorted(scrapes)),
+            began,
+            told=bool(starts),
+            told_before=math.isfinite(since),
+            seen_before=any(at <= window.start for at in sights),
+            replaced=replaced,
+            gone=watch.scraped and instance not in watch.targets and not tried,
+        )
 
 
 def _sights(watched: Watched) -> tuple[Series, ...]:
@@ -332,6 +360,11 @@ def _seen_before(watched: Watched) -> float:
     good = (at for one in watched.watch.up for at in _good(one))
     own = (at for one in watched.series for at, _ in one.samples)
     return max((at for at in (*good, *own) if at <= watched.window.start), default=-math.inf)
+
+
+def _first_seen(watched: Watched) -> float:
+    """Return when anybody was first scraped: infinity if nobody was."""
+    return min((one.samples[0][0] for one in (*watched.watch.up, *watched.series) if one.samples), default=math.inf)
 
 
 def _closing(one: Series, window: Window) -> float:

@@ -44,26 +44,35 @@ def _confidence(text: object) -> float | None:
     return share
 
 
+def _quantifier(value: object) -> object:
+    if isinstance(value, dict) or value in (None, "all", "any"):
+        return value
+    raise ValueError(f"{value!r} is not a quantifier; write all, any, or {{at_least: 2}}")
+
+
 _WATCHED = ("coverage", "max_gap", "restarts", "expect_series", "warnings")
 _COUNTED = ("over", *_WATCHED, "by", "quantifier", "streak")
+_SHARES = ("confidence", "looks")
 _BELOW = ("below", "at_most")
 _KIND_RULES = {
     "ratio": _Kind(
-        parse=units.parse_share, unit="share", comparators=_BELOW, needs=("over",), takes=(*_COUNTED, "confidence")
+        parse=units.parse_share, unit="share", comparators=_BELOW, needs=("over",), takes=(*_COUNTED, *_SHARES)
     ),
     "quantile": _Kind(
-        parse=units.parse_duration, unit="seconds", comparators=_BELOW, needs=("over",), takes=(*_COUNTED, "confidence")
+        parse=units.parse_duration, unit="seconds", comparators=_BELOW, needs=("over",), takes=(*_COUNTED, *_SHARES)
     ),
     "counter": _Kind(parse=units.parse_count, unit="count", comparators=("at_most",), needs=("over",), takes=_COUNTED),
-    "promql": _Kind(parse=units.parse_number, comparators=COMPARATORS, takes=_COUNTED),
+    "promql": _Kind(
+        parse=units.parse_number, comparators=COMPARATORS, takes=tuple(key for key in _COUNTED if key != "restarts")
+    ),
     "baseline": _Kind(
         parse=units.parse_share,
         unit="share",
         comparators=("at_most",),
         needs=("over",),
-        takes=("over", *_WATCHED, "confidence"),
+        takes=("over", *_WATCHED, *_SHARES),
     ),
-    "burn": _Kind(unit="share", takes=(*_WATCHED, "confidence")),
+    "burn": _Kind(unit="share", takes=(*_WATCHED, *_SHARES)),
     "canary": _Kind(unit="passes"),
     "unproven": _Kind(),
 }
@@ -92,19 +101,21 @@ class Gate(Strict):
     """Longest stretch without a sample; four scrape intervals if not given."""
     confidence: Annotated[float | None, BeforeValidator(_confidence)] = 0.95
     """Two-sided confidence of the interval around a share; ``point`` compares the observed share itself."""
+    looks: Literal["once", "again"] = "again"
+    """``once`` promises that nobody looks a second time after a flip; the bounds are then narrower."""
     restarts: Literal["hold", "charge", "ignore"] = "hold"
     """What a process that began anew or ended inside the window means."""
-    expect_series: int | None = Field(default=None, ge=1)
+    expect_series: int | None = Field(default=None, ge=1, strict=True)
     """How many series (with ``by``: groups) there must be at least."""
     warnings: Literal["hold", "allow"] = "hold"
     """What an answer means that Prometheus itself calls partial."""
     by: tuple[str, ...] = ()
     """Labels: one verdict for each of their values."""
-    quantifier: Literal["all", "any"] | AtLeast | None = None
+    quantifier: Annotated[Literal["all", "any"] | AtLeast | None, BeforeValidator(_quantifier)] = None
     """How many of several verdicts have to pass."""
     streak: Streak | None = None
 
-    TUNING: ClassVar[tuple[str, ...]] = (*_COUNTED, "confidence")
+    TUNING: ClassVar[tuple[str, ...]] = (*_COUNTED, *_SHARES)
     _source: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
@@ -188,6 +199,8 @@ class Gate(Strict):
     def _sound_groups(self) -> Self:
         if self.by and self.promql is not None:
             raise wrong("by", "a promql gate has the series that its query gives; aggregate there")
+        if self.promql is not None and self.expect_series is not None and self.quantifier is None:
+            raise wrong("expect_series", "a promql gate has one value; to expect several series, say quantifier: all")
         if self.quantifier is not None and not self.by and self.promql is None:
             raise wrong("quantifier", "a quantifier needs 'by': the labels that tell the groups apart")
         if (self.by or self.quantifier) and self.expect_series is None:

@@ -32,6 +32,17 @@ def _expression(text: object) -> str:
     return text
 
 
+def _zero(value: object) -> object:
+    if value is None or (value == 0 and not isinstance(value, bool)):
+        return value
+    raise ValueError(f"{value!r}: no series can only mean zero; write absent_is: 0, or leave it out")
+
+
+def _before(value: object) -> object:
+    return value if value in (None, "flip") else units.parse_duration(value)
+
+
+Zero = Annotated[Literal[0], BeforeValidator(_zero)]
 Selector = Annotated[str, BeforeValidator(_selector)]
 Expression = Annotated[str, BeforeValidator(_expression)]
 
@@ -41,7 +52,7 @@ class Ratio(Strict):
 
     bad: Selector
     total: Selector
-    absent_is: Literal[0] | None = None
+    absent_is: Zero | None = None
     """Whether ``bad`` without any series is zero, although it is not a part of ``total``."""
 
 
@@ -81,7 +92,7 @@ class Counter(Strict):
     """How much a counter rises within the window."""
 
     of: Selector
-    absent_is: Literal[0] | None = None
+    absent_is: Zero | None = None
     """Whether a counter without any series is zero, although no process is known to export it."""
 
 
@@ -89,7 +100,7 @@ class CanaryHistory(Strict):
     """A canary has to pass several times, the first and last pass at least this far apart."""
 
     name: Name
-    passes: int = Field(default=1, ge=1)
+    passes: int = Field(default=1, ge=1, strict=True)
     across: Duration = 0.0
     deadline: Duration = 120.0
     """How long one run may take; not scaled."""
@@ -129,7 +140,7 @@ class Baseline(Strict):
     now: Compared
     control: Compared | None = None
     """What it is compared with in the same window."""
-    before: Duration | Literal["flip"] | None = None
+    before: Annotated[float | Literal["flip"] | None, BeforeValidator(_before)] = None
     """Or: the same question this long ago, or in a window of the same length that ends at the flip."""
     absolute: str | None = None
     """A difference this small never counts: a share for a ratio, a duration for a quantile."""
@@ -147,11 +158,13 @@ class Baseline(Strict):
     def _sound(self) -> Self:
         if (self.control is None) == (self.before is None):
             raise wrong("now", "compare with exactly one of 'control' and 'before'")
+        if self.before == 0:
+            raise wrong("before", "a baseline must lie earlier; write before: 24h, or before: flip")
         if self.control is not None and self.control.kind != self.now.kind:
             raise wrong("control", f"'now' is a {self.now.kind}, so 'control' must be one too")
-        if self.control is not None and self.control.quantile and self.now.quantile:
-            if self.control.quantile.q != self.now.quantile.q:
-                raise wrong("control", "both sides must ask for the same quantile")
+        asked = {side.quantile.q for side in (self.now, self.control) if side and side.quantile}
+        if len(asked) > 1:
+            raise wrong("control", "both sides must ask for the same quantile")
         if self.now.kind == "values" and self.absolute is not None:
             raise wrong("absolute", "a comparison of values is relative; leave out 'absolute'")
         if self.now.kind != "values" and "direction" in self.model_fields_set:
@@ -183,7 +196,7 @@ class Burn(Strict):
 
     bad: Selector
     total: Selector
-    absent_is: Literal[0] | None = None
+    absent_is: Zero | None = None
     objective: Share
     """Share of requests that must be good, such as 99.9%."""
     pairs: tuple[BurnPair, ...] = Field(
@@ -213,9 +226,9 @@ class Streak(Strict):
     """The gate has to hold several times: at the end of each of the latest periods."""
 
     every: Duration
-    consecutive: int | None = Field(default=None, ge=2)
-    at_least: int | None = Field(default=None, ge=1)
-    of: int | None = Field(default=None, ge=2)
+    consecutive: int | None = Field(default=None, ge=2, strict=True)
+    at_least: int | None = Field(default=None, ge=1, strict=True)
+    of: int | None = Field(default=None, ge=2, strict=True)
 
     @property
     def wanted(self) -> int:
@@ -242,4 +255,4 @@ class Streak(Strict):
 class AtLeast(Strict):
     """How many of several series have to pass."""
 
-    at_least: int = Field(ge=1)
+    at_least: int = Field(ge=1, strict=True)

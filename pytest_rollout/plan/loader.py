@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from pytest_rollout.errors import EnvironmentUnready, PlanError
 from pytest_rollout.plan.document import Document, KeyPath, read_document
+from pytest_rollout.plan.lint import offline_errors
 from pytest_rollout.plan.model import ENV_REFERENCE, Environment, Plan
 from pytest_rollout.plan.strict import did_you_mean
 
@@ -68,7 +69,15 @@ class LoadedPlan:
 
 
 def load_plan(path: Path) -> LoadedPlan:
-    """Read and check a plan. Raises PlanError naming every fault as ``file:line:column: message``."""
+    """Read, check and lint a plan. Raises PlanError naming every fault as ``file:line:column: message``."""
+    loaded = read_plan(path)
+    if errors := [loaded.document.error(where, said) for where, said in offline_errors(loaded.plan)]:
+        raise PlanError("\n".join(errors))
+    return loaded
+
+
+def read_plan(path: Path) -> LoadedPlan:
+    """Read and check a plan, but do not lint it. Raises PlanError."""
     document = read_document(path)
     if not isinstance(document.data, dict):
         raise PlanError(document.error((), "a plan is a mapping with rollout, environments and stages"))

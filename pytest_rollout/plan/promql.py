@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Literal
@@ -149,8 +149,21 @@ def _node(parsed: Any, span: float, ago: float) -> Node:
     if kind == "SubqueryExpr":
         length, offset = _seconds(parsed.range), _seconds(parsed.offset)
         inner = _node(parsed.expr, span + length + offset, ago + offset)
+        inner = _fixed(inner) if _is_fixed(parsed.at) else inner
         return Node("subquery", f"[{length:g}:{_seconds(parsed.step):g}] offset {offset:g}", (inner,))
     return _inner(parsed, kind, span, ago)
+
+
+def _is_fixed(at: Any) -> bool:
+    import promql_parser as promql
+
+    return at is not None and bool(at.type == promql.AtModifierType.At)
+
+
+def _fixed(node: Node) -> Node:
+    """Return a part whose selectors read at a fixed time."""
+    selector = replace(node.selector, fixed=True) if node.selector else None
+    return replace(node, selector=selector, parts=tuple(map(_fixed, node.parts)))
 
 
 def _inner(parsed: Any, kind: str, span: float, ago: float) -> Node:
@@ -196,7 +209,6 @@ def _fills(modifier: Any) -> bool:
 
 
 def _selector(parsed: Any, span: float, ago: float) -> Selector:
-    import promql_parser as promql
 
     vector = getattr(parsed, "vector_selector", parsed)
     if vector.matchers.or_matchers:
@@ -212,7 +224,7 @@ def _selector(parsed: Any, span: float, ago: float) -> Selector:
         range=own,
         offset=offset,
         reach=span + _seconds(vector.offset) + (LOOKBACK if own is None else own),
-        fixed=vector.at is not None and vector.at.type == promql.AtModifierType.At,
+        fixed=_is_fixed(vector.at),
     )
 
 

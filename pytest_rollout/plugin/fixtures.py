@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,6 +40,7 @@ class Gates:
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._item: pytest.Item = request.node
+        self._judged = 0
 
     def ratio(self, *, bad: str, total: str, **limits: Any) -> CheckResult:
         """Assert a share of requests: ``ratio(bad=..., total=..., below="0.5%", over="30m")``."""
@@ -66,7 +69,8 @@ class Gates:
         config = self._item.config
         path = self._plan()
         world = config.stash[world_key]
-        gate = _gate(self._item.name, keys)
+        self._judged += 1
+        gate = _gate(self._item, self._judged, keys)
         scene = world.scene(path, self._stage(path))
         result = world.judged(path, scene, [gate], progress_line(config), name=gate.id)[gate.id]
         conclude(self._item, result)
@@ -98,17 +102,28 @@ class Gates:
         return Stage.model_construct(stage=0, name="no stage", flags={}, settle=0.0, gates=())
 
 
-def _gate(name: str, keys: dict[str, Any]) -> Gate:
+def _gate(item: pytest.Item, number: int, keys: dict[str, Any]) -> Gate:
+    """Return a gate whose id no other gate of the run has: its evidence is filed under it."""
     from pydantic import ValidationError
 
     from pytest_rollout.errors import GateError
     from pytest_rollout.plan.gates import Gate
+    from pytest_rollout.plan.lint import lint_gate
 
+    name = re.sub(r"[^a-z0-9._-]+", "-", item.name.lower()).strip("-._")
+    mark = hashlib.sha256(f"{item.nodeid}#{number}".encode()).hexdigest()[:8]
     try:
-        return Gate.model_validate({"id": re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._"), **keys})
+        gate = Gate.model_validate({"id": f"{name}-{mark}", **keys})
     except ValidationError as exc:
-        said = "; ".join(str(error.get("ctx", {}).get("message") or error["msg"]) for error in exc.errors())
-        raise GateError(f"{name}: {said}") from None
+        raise GateError(f"{item.name}: {'; '.join(map(_fault, exc.errors()))}") from None
+    if wrong := [found.message for found in lint_gate(gate, ()) if found.severity == "error"]:
+        raise GateError(f"{item.name}: {'; '.join(wrong)}")
+    return gate
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    context = error.get("ctx", {})
+    return str(context.get("message") or context.get("error") or error["msg"])
 
 
 @pytest.fixture

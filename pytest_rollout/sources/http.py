@@ -97,13 +97,13 @@ class Http:
         import httpx
 
         place = without_credentials(url)
-        until = httpx.Timeout(time.monotonic() + self._deadline)  # a point in time: see sources/deadline.py
-        data = dict(form) if form else None
+        until, data = time.monotonic() + self._deadline, dict(form) if form else None
+        timeout = httpx.Timeout(until)  # a point in time: see sources/deadline.py
         try:
             sent = self._wall()
-            with self._client.stream(method, url, data=data, json=json, timeout=until) as response:
+            with self._client.stream(method, url, data=data, json=json, timeout=timeout) as response:
                 received = self._wall()
-                return _answer(response, self._read(response, place), sent, received)
+                return _answer(response, self._read(response, place, until), sent, received)
         except TimeoutError:
             raise SourceUnreachable(f"{place}: no complete answer within {self._deadline:g} s") from None
         except (httpx.InvalidURL, UnicodeError):  # the second is about names that cannot be
@@ -113,10 +113,12 @@ class Http:
         except (httpx.HTTPError, httpcore.ProtocolError, OSError) as exc:
             raise SourceUnreachable(f"{place}: {str(exc) or type(exc).__name__}") from exc
 
-    def _read(self, response: httpx.Response, place: str) -> str:
+    def _read(self, response: httpx.Response, place: str, until: float) -> str:
         body = bytearray()
         for piece in response.iter_bytes():
             body += piece
+            if time.monotonic() > until:  # what was received at once may still be long in taking apart
+                raise TimeoutError
             if len(body) > self._largest:
                 raise SourceError(f"{place}: the answer is larger than {self._largest / 2**20:g} MiB; ask for less")
         return body.decode("utf-8", "replace")

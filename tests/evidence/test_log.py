@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from pytest_rollout.errors import EvidenceError
 from pytest_rollout.evidence.log import EvidenceLog, Place
-from pytest_rollout.judge.history import CanaryRun
+from pytest_rollout.judge.history import CanaryRun, Looks
 
 PLACE = Place("shop", "staging", "http://shop")
 RUN = CanaryRun(
@@ -49,6 +50,21 @@ WRITER = """
     print("written", flush=True)
     sys.stdin.readline()
 """
+
+LOOKER = """
+    import sys
+    from pathlib import Path
+    from pytest_rollout.evidence.log import EvidenceLog, Place
+
+    path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    log = EvidenceLog(path)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(count):
+        looks = log.look(Place("shop", "staging", "http://shop"), "stage1", ["latency"], 5.0, float(ord(name) + number))
+        print(looks["latency"].count, looks["latency"].first_at)
+"""
+FLIP = 1_700_000_000.125
 
 Open = Callable[[Path], EvidenceLog]
 
@@ -134,9 +150,9 @@ def test_every_write_reaches_the_disk(log: EvidenceLog) -> None:
 
 
 @contextmanager
-def writers(path: Path, *names: str, count: int) -> Iterator[list[subprocess.Popen[str]]]:
+def writers(path: Path, *names: str, count: int, program: str = WRITER) -> Iterator[list[subprocess.Popen[str]]]:
     """Start processes that are ready to write, and let them all begin at once."""
-    argv = [sys.executable, "-c", textwrap.dedent(WRITER), str(path)]
+    argv = [sys.executable, "-c", textwrap.dedent(program), str(path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     running = [subprocess.Popen([*argv, name, str(count)], **pipes) for name in names]  # type: ignore[call-overload]
     try:
@@ -168,12 +184,89 @@ def test_what_a_killed_process_wrote_is_there(log: EvidenceLog) -> None:
     assert ids(log) == ["a0", "a1"]
 
 
+# --- looks ---------------------------------------------------------------------------------------------------
+
+
+def look(log: EvidenceLog, at: float, **other: Any) -> dict[str, Looks]:
+    known = {"place": PLACE, "stage": "stage1", "gates": ["latency"], "flip": FLIP, **other}
+    return log.look(known["place"], known["stage"], known["gates"], known["flip"], at)
+
+
+def test_the_first_look_is_the_first(log: EvidenceLog) -> None:
+    assert look(log, 20.5, gates=["latency", "errors"]) == {"latency": Looks(1, 20.5), "errors": Looks(1, 20.5)}
+
+
+def test_looks_are_counted_from_the_first_on(log: EvidenceLog) -> None:
+    assert [look(log, at)["latency"] for at in (20.5, 30.0, 10.0)] == [
+        Looks(1, 20.5),
+        Looks(2, 20.5),
+        Looks(3, 10.0),  # the clock was set back
+    ]
+
+
+def test_only_gates_that_are_looked_at_are_told(log: EvidenceLog) -> None:
+    look(log, 1.0, gates=["latency", "errors"])
+    assert look(log, 2.0, gates=["errors", "new"]) == {"errors": Looks(2, 1.0), "new": Looks(1, 2.0)}
+    assert look(log, 3.0) == {"latency": Looks(2, 1.0)}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"place": replace(PLACE, rollout="elsewhere")},
+        {"place": replace(PLACE, environment="elsewhere")},
+        {"place": replace(PLACE, target="elsewhere")},
+        {"stage": "stage2"},
+        {"flip": FLIP + 0.001},
+        {"flip": None},
+    ],
+    ids=["rollout", "environment", "target", "stage", "another flip", "no flip"],
+)
+def test_looks_elsewhere_say_nothing_of_these(log: EvidenceLog, other: dict[str, Any]) -> None:
+    assert look(log, 1.0, **other)["latency"] == Looks(1, 1.0)
+    assert look(log, 2.0)["latency"] == Looks(1, 2.0)
+    assert look(log, 3.0, **other)["latency"] == Looks(2, 1.0)
+    assert look(log, 4.0)["latency"] == Looks(2, 2.0)
+
+
+def test_a_restart_forgets_no_look(log: EvidenceLog, open_log: Open) -> None:
+    look(log, 1.0)
+    log.close()
+    assert look(open_log(log.path), 2.0)["latency"] == Looks(2, 1.0)
+
+
+def test_looks_of_processes_that_begin_at_once_are_all_counted(log: EvidenceLog) -> None:
+    """Each sees every look before its own: two that both believed to be the first would promise too much."""
+    with writers(log.path, "a", "b", "c", count=5, program=LOOKER) as running:
+        said = [process.communicate(timeout=30) for process in running]
+    assert [err for _, err in said] == [""] * 3
+    counts = sorted(int(line.split()[0]) for out, _ in said for line in out.splitlines())
+    assert counts == list(range(1, 16))
+    assert look(log, 1000.0, flip=5.0)["latency"] == Looks(16, 97.0)
+
+
+def test_a_file_of_before_there_were_looks_gets_them(log: EvidenceLog, open_log: Open) -> None:
+    log.add_run(RUN, PLACE)
+    log.close()
+    with closing(sqlite3.connect(log.path)) as connection:
+        connection.execute("DROP TABLE looks")
+    older = open_log(log.path)
+    assert look(older, 1.0)["latency"] == Looks(1, 1.0)
+    assert older.runs("smoke", PLACE) == [RUN]
+
+
 # --- what cannot be used says so -----------------------------------------------------------------------------
 
 
 def unusable(log: EvidenceLog, cause: str) -> None:
     """Assert that neither reading nor writing works, and that it says why."""
-    for use in (lambda: log.add_run(RUN, PLACE), lambda: log.runs("smoke", PLACE), lambda: log.run("r1")):
+    uses: tuple[Callable[[], object], ...] = (
+        lambda: log.add_run(RUN, PLACE),
+        lambda: log.runs("smoke", PLACE),
+        lambda: log.run("r1"),
+        lambda: look(log, 1.0),
+    )
+    for use in uses:
         with pytest.raises(EvidenceError) as refused:
             use()
         assert str(refused.value) == f"the evidence log {log.path} cannot be used: {cause}; {ADVICE}"
@@ -280,7 +373,8 @@ def test_a_read_only_file_takes_nothing_more(read_only: Path, open_log: Open) ->
     log.close()
     log.path.chmod(0o444)
     read_only.chmod(0o555)
-    with as_nobody(), pytest.raises(EvidenceError) as refused:
-        open_log(log.path).add_run(numbered(2), PLACE)
     cause = "attempt to write a readonly database"
-    assert str(refused.value) == f"the evidence log {log.path} cannot be used: {cause}; {ADVICE}"
+    for use in (lambda: open_log(log.path).add_run(numbered(2), PLACE), lambda: look(open_log(log.path), 1.0)):
+        with as_nobody(), pytest.raises(EvidenceError) as refused:
+            use()
+        assert str(refused.value) == f"the evidence log {log.path} cannot be used: {cause}; {ADVICE}"

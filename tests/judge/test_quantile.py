@@ -11,6 +11,7 @@ import pytest
 from pytest_rollout.judge.demand import Demand
 from pytest_rollout.judge.quantile import judge_quantile
 from pytest_rollout.judge.samples import Series, Window
+from pytest_rollout.judge.watch import Watch
 from pytest_rollout.verdict import CheckResult, Reason, Verdict
 from tests.judge.evidence import (
     LATENCY,
@@ -21,6 +22,7 @@ from tests.judge.evidence import (
     counted,
     histogram,
     unscraped,
+    watch,
     without,
 )
 
@@ -28,14 +30,15 @@ FAST = histogram(100, (20, 2, 0))
 """12,000 requests, 2 % slower than 100 ms, none slower than 250 ms."""
 SLOW = histogram(100, (40, 10, 1))
 """10 % slower than 100 ms, 1 % slower than 250 ms."""
+FINE = watch()
 NOT_SAME = "the series of the histogram do not all have the same buckets, +Inf and a finite one"
 PASSED, BREACHED, INCONCLUSIVE, _ = Verdict
 
 
 def judged(
-    buckets: Sequence[Series], *, q: float = 0.95, window: Window = WINDOW, demand: Demand = LATENCY
+    buckets: Sequence[Series], *, q: float = 0.95, window: Window = WINDOW, demand: Demand = LATENCY, seen: Watch = FINE
 ) -> CheckResult:
-    return judge_quantile(q, buckets, window, demand)
+    return judge_quantile(q, buckets, seen, window, demand)
 
 
 def below(seconds: float) -> Demand:
@@ -46,8 +49,8 @@ def test_few_slow_requests_pass_with_the_numbers_that_decided() -> None:
     result = judged(FAST)
     assert (result.verdict, result.reason) == (PASSED, Reason.WITHIN_LIMIT)
     assert result.message == (
-        "p95 is about 91.7 ms; 240 requests slower than 100 ms of 12,000; with 95% confidence the share lies in "
-        "1.76-2.27 %, the limit is 5 %"
+        "p95 lies between 50 ms and 100 ms; 240 requests slower than 100 ms of 12,000; with 95 % confidence the share "
+        "lies in 1.76-2.27 %, the limit is 5 %"
     )
     assert (result.limit, result.unit, result.samples) == (0.1, "seconds", 12_000)
     assert result.value == pytest.approx(0.05 + 0.05 * (95 - 80) / (98 - 80))
@@ -58,8 +61,8 @@ def test_many_slow_requests_breach() -> None:
     result = judged(SLOW)
     assert (result.verdict, result.reason) == (BREACHED, Reason.LIMIT_BREACHED)
     assert result.message == (
-        "p95 is about 183 ms; 1,200 requests slower than 100 ms of 12,000; with 95% confidence the share lies in "
-        "9.47-10.6 %, the limit is 5 %"
+        "p95 lies between 100 ms and 250 ms; 1,200 requests slower than 100 ms of 12,000; with 95 % confidence the "
+        "share lies in 9.47-10.6 %, the limit is 5 %"
     )
 
 
@@ -89,7 +92,8 @@ def test_between_two_buckets_that_disagree_a_bucket_is_missing() -> None:
     result = judged(SLOW, demand=below(0.2))
     assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.BUCKET_MISSING)
     assert result.message == (
-        "p95 is about 183 ms; the buckets around the limit (100 ms and 250 ms) disagree; add a bucket at 200 ms"
+        "p95 lies between 100 ms and 250 ms; the buckets around the limit (100 ms and 250 ms) disagree; add a bucket "
+        "at 200 ms"
     )
 
 
@@ -118,17 +122,19 @@ def test_the_quantile_shown_lies_within_the_buckets(slower: tuple[float, ...]) -
 
 
 def test_what_a_histogram_held_when_first_seen_counts_only_if_slow() -> None:
-    late = [replace(one, samples=one.samples[2:]) for one in SLOW]
+    late = [replace(one, samples=one.samples[7:]) for one in SLOW]
     late = [replace(one, samples=tuple((at, value + 1000) for at, value in one.samples)) for one in late]
     # The first sample holds 1,000 old fast requests and 20 slow ones: 2 scrapes of 10 above 100 ms.
     result = judged(late)
-    slow, everything = 119 * 10 + 20, 119 * 100 + 20
+    slow, everything = 119 * 10 + 20, 119 * 100
     assert (result.derivation["bad"], result.derivation["total"]) == (slow, everything)
 
 
 def test_buckets_of_several_instances_are_added() -> None:
     two = [*histogram(50, (20, 5, 0), {"instance": "a"}), *histogram(50, (20, 5, 1), {"instance": "b"})]
-    assert judged(two).derivation == judged(SLOW).derivation
+    one, both = judged(SLOW), judged(two, seen=watch("a", "b"))
+    assert {**both.derivation, "coverage": None} == {**one.derivation, "coverage": None}
+    assert both.derivation["coverage"].keys() == {"app/a", "app/b"}
 
 
 @pytest.mark.parametrize("place", range(4), ids=["0.05", "0.1", "0.25", "+Inf"])
@@ -139,9 +145,9 @@ def test_a_scrape_without_one_bucket_is_no_scrape(place: int, lost: range) -> No
 
 
 @pytest.mark.parametrize("place", range(4), ids=["0.05", "0.1", "0.25", "+Inf"])
-def test_half_a_bucket_is_half_an_observation(place: int) -> None:
+def test_half_a_bucket_proves_nothing(place: int) -> None:
     ragged = [without(one, range(60, 122)) if at == place else one for at, one in enumerate(FAST)]
-    assert judged(ragged).reason is Reason.COVERAGE
+    assert judged(ragged).verdict is INCONCLUSIVE
 
 
 @pytest.mark.parametrize("place", range(4), ids=["0.05", "0.1", "0.25", "+Inf"])
@@ -194,7 +200,8 @@ def test_shortly_after_the_flip_fast_requests_do_not_pass() -> None:
 
 
 def test_a_hole_is_no_observation() -> None:
-    assert judged([unscraped(one, 600, 900) for one in FAST]).reason is Reason.COVERAGE
+    seen = replace(FINE, up=(unscraped(FINE.up[0], 600, 900),))
+    assert judged([unscraped(one, 600, 900) for one in FAST], seen=seen).reason is Reason.COVERAGE
 
 
 def test_too_few_requests_do_not_pass() -> None:

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_rollout.judge.demand import Demand
+from pytest_rollout.judge.demand import Demand, Restarts
 from pytest_rollout.judge.samples import Series, Window
 from pytest_rollout.judge.value import judge_counter, judge_value
+from pytest_rollout.judge.watch import Watch
 from pytest_rollout.verdict import CheckResult, Reason, Verdict
 from tests.judge.evidence import (
     COUNT,
@@ -21,23 +22,32 @@ from tests.judge.evidence import (
     TIMES,
     VALUE,
     WINDOW,
+    A,
     counted,
     risen,
     steady,
     unscraped,
+    watch,
 )
 
 PASSED, BREACHED, INCONCLUSIVE, _ = Verdict
+FINE = watch()
 YOUNG = Window(START + 1200, START + LENGTH, LENGTH)
-LABELS = {"__name__": "rollbacks_total", "reason": "timeout", "instance": "a"}
+LABELS = {"__name__": "rollbacks_total", "reason": "timeout", "job": "app", "instance": "a"}
 QUIET = steady(0, LABELS, base=7)
 SCRAPED = len(TIMES)
+SEVERAL = (
+    'the query gave 4 series (x{pod="a"}, x{pod="b"}, x{pod="c"}); aggregate them to one, or say quantifier: all '
+    "and expect_series"
+)
+PERHAPS = (
+    'rollbacks_total{instance="a",job="app",reason="timeout"} was 1 higher at 10015, in the window or before: the '
+    "scrape that would tell is missing; let the window pass again"
+)
 
 
-def judged(
-    *series: Series, starts: tuple[Series, ...] = (), window: Window = WINDOW, demand: Demand = COUNT
-) -> CheckResult:
-    return judge_counter(series, starts, window, demand)
+def judged(*series: Series, seen: Watch = FINE, window: Window = WINDOW, demand: Demand = COUNT) -> CheckResult:
+    return judge_counter(series, seen, window, demand)
 
 
 def said(result: CheckResult) -> tuple[Verdict, Reason, str]:
@@ -49,7 +59,13 @@ def test_a_counter_that_stays_passes_whatever_it_held_before() -> None:
     assert said(result) == (PASSED, Reason.WITHIN_LIMIT, "rose by 0, at most 0 is allowed")
     assert (result.value, result.limit, result.unit, result.samples) == (0.0, 0.0, "count", 120)
     assert result.window == (START, START + LENGTH)
-    assert result.derivation == {"rule": "raw increments", "rises": []}
+    assert result.derivation == {
+        "rule": "raw increments",
+        "rises": [],
+        "restarts": "hold",
+        "charged_for_restarts": 0,
+        "coverage": {"app/a": {"share": 1.0, "longest_gap": 15.0, "scrapes": 127}},
+    }
 
 
 def test_one_event_breaches_and_is_shown() -> None:
@@ -57,14 +73,19 @@ def test_one_event_breaches_and_is_shown() -> None:
     assert said(result) == (
         BREACHED,
         Reason.LIMIT_BREACHED,
-        'rose by 1, at most 0 is allowed; first at 10900 on rollbacks_total{instance="a",reason="timeout"}',
+        'rose by 1, at most 0 is allowed; first at 10900 on rollbacks_total{instance="a",job="app",reason="timeout"}',
     )
-    assert result.derivation["rises"] == [{"at": 10_900.0, "by": 1, "labels": LABELS}]
+    assert result.derivation["rises"] == [
+        {"after": 10_885.0, "at": 10_900.0, "by": 1, "labels": LABELS, "surely": True}
+    ]
 
 
 def test_the_first_event_is_the_first_in_time() -> None:
     late, early = risen(1, {"pod": "a"}, at=90), risen(2, {"pod": "b"}, at=30)
-    assert judged(late, early).message == 'rose by 3, at most 0 is allowed; first at 10435 on {pod="b"}'
+    assert (
+        judged(late, early).message
+        == 'rose by 3, at most 0 is allowed; first at 10435 on {instance="a",job="app",pod="b"}'
+    )
     assert judged(late, early) == judged(early, late)
 
 
@@ -74,49 +95,76 @@ def test_the_limit_itself_is_allowed(by: int, verdict: Verdict) -> None:
     assert (result.verdict, result.value) == (verdict, by)
 
 
+def process(name: str) -> dict[str, str]:
+    return {"__name__": "rollbacks_total", "instance": name}
+
+
+def newborn(first: int, *names: str) -> Watch:
+    """Return that process b was born shortly before a scrape, while others lived on."""
+    others = watch(*names)
+    up = counted([1.0] * (SCRAPED - first), {"instance": "b"}, first=first)
+    started = counted([TIMES[first] - 5] * (SCRAPED - first), {"instance": "b"}, first=first)
+    return replace(others, up=(*others.up, up), starts=(*others.starts, started), targets=watch(*names, "b").targets)
+
+
+BESIDE = steady(0, {"__name__": "rollbacks_total", "reason": "other"})
+"""Another series of the same process."""
 # What increase() alone would miss: each of these hides its event from increase(x[window]) == 0.
-HIDDEN = {
-    "born at 1": [counted([1] * SCRAPED, first=50)],
-    "born at 1 with a new pod": [steady(0, {"pod": "a"}), counted([1] * SCRAPED, {"pod": "b"}, first=50)],
-    "born at the first sample of the window": [counted([1] * SCRAPED, first=2)],
-    "born at the last sample of the window": [counted([1], first=121)],
-    "born, seen once": [counted([1], first=50)],
-    "a crash loop": [counted([scrape % 2 for scrape in range(SCRAPED)])],
-    "risen and reset": [counted([0] * 50 + [1] + [0] * 71)],
-    "risen with the first sample of the window": [risen(1, at=2)],
-    "risen with the last sample of the window": [risen(1, at=121)],
-    "reset and risen to where it was": [counted([5] * 50 + [0] + [5] * 71)],
-    "on one of ten pods": [*(steady(0, {"pod": str(pod)}, base=pod) for pod in range(9)), risen(1, {"pod": "9"})],
+HIDDEN: dict[str, tuple[list[Series], Watch]] = {
+    "born at 1": ([BESIDE, counted([1] * SCRAPED, LABELS, first=50)], FINE),
+    "born at 1 with a new process": (
+        [steady(0, process("a")), counted([1] * SCRAPED, process("b"), first=50)],
+        newborn(50, "a"),
+    ),
+    "born at the first sample of the window": ([BESIDE, counted([1] * SCRAPED, LABELS, first=2)], FINE),
+    "born at the last sample of the window": ([BESIDE, counted([1], LABELS, first=121)], FINE),
+    "born, seen once": ([BESIDE, counted([1], LABELS, first=50)], FINE),
+    "a crash loop": ([counted([scrape % 2 for scrape in range(SCRAPED)])], FINE),
+    "risen and reset": ([counted([0] * 50 + [1] + [0] * 71)], FINE),
+    "risen with the first sample of the window": ([risen(1, at=2)], FINE),
+    "risen with the last sample of the window": ([risen(1, at=121)], FINE),
+    "reset and risen to where it was": ([counted([5] * 50 + [0] + [5] * 71)], FINE),
+    "on one of ten processes": (
+        [*(steady(0, process(name), base=3) for name in "abcdefghi"), risen(1, process("j"))],
+        watch(*"abcdefghij"),
+    ),
 }
 
 
-@pytest.mark.parametrize("series", HIDDEN.values(), ids=HIDDEN)
-def test_no_event_is_missed(series: list[Series]) -> None:
-    assert judged(*series).verdict is BREACHED
+@pytest.mark.parametrize(("series", "seen"), HIDDEN.values(), ids=HIDDEN)
+def test_no_event_is_missed(series: list[Series], seen: Watch) -> None:
+    assert judged(*series, seen=seen).verdict is BREACHED
 
 
 # What a cruder formula would take for an event.
-QUIET_CASES = {
-    "an old baseline": [steady(0, base=500)],
-    "risen before the window": [risen(5, at=1)],
-    "born at 0": [counted([0] * SCRAPED)],
-    "a pod that leaves": [steady(0, {"pod": "a"}, base=3), counted([9] * 50, {"pod": "b"})],
-    "a pod that comes with 0": [steady(0, {"pod": "a"}), counted([0] * SCRAPED, {"pod": "b"}, first=50)],
+QUIET_CASES: dict[str, tuple[list[Series], Watch]] = {
+    "an old baseline": ([steady(0, base=500)], FINE),
+    "risen before the window": ([risen(5, at=1)], FINE),
+    "a process that comes with 0": (
+        [steady(0, process("a")), counted([0] * SCRAPED, process("b"), first=50)],
+        newborn(50, "a"),
+    ),
+    "a process that left long ago": (
+        [steady(0, process("a"), base=3), replace(steady(9, process("b")), samples=((START - 90, 9.0),))],
+        FINE,
+    ),
 }
 
 
-@pytest.mark.parametrize("series", QUIET_CASES.values(), ids=QUIET_CASES)
-def test_no_event_is_invented(series: list[Series]) -> None:
-    assert judged(*series).verdict is PASSED
+@pytest.mark.parametrize(("series", "seen"), QUIET_CASES.values(), ids=QUIET_CASES)
+def test_no_event_is_invented(series: list[Series], seen: Watch) -> None:
+    assert said(judged(*series, seen=seen)) == (PASSED, Reason.WITHIN_LIMIT, "rose by 0, at most 0 is allowed")
 
 
 # --- what does not decide -----------------------------------------------------------------------------------
 
+STARTED = "process_start_time_seconds"
 RESTARTED = (
     INCONCLUSIVE,
     Reason.RESTART,
-    "the process restarted inside the window, so increments may be lost; let the window pass again",
+    "app/a restarted inside the window, so increments may be lost; let the window pass again",
 )
+ANEW = replace(FINE, starts=(counted([500.0] * 50 + [TIMES[50] - 5] * 72, {"__name__": STARTED}),))
 
 
 def test_a_restart_seen_in_the_counter_does_not_prove_a_zero() -> None:
@@ -124,36 +172,51 @@ def test_a_restart_seen_in_the_counter_does_not_prove_a_zero() -> None:
 
 
 def test_a_restart_seen_in_the_start_time_does_not_prove_a_zero() -> None:
-    started = counted([1000.0] * 50 + [2000.0] * 72)
-    assert said(judged(QUIET, starts=(started,))) == RESTARTED
-
-
-@pytest.mark.parametrize(
-    "starts",
-    [
-        (),
-        (steady(0, base=1000),),
-        (counted([1000.0] * 2 + [2000.0] * 120),),
-        (counted([1000.0] * 50, {"pod": "a"}), counted([2000.0] * SCRAPED, {"pod": "b"}, first=50)),
-    ],
-    ids=["not told", "none", "before the window", "of another pod"],
-)
-def test_without_a_restart_a_zero_is_a_zero(starts: tuple[Series, ...]) -> None:
-    assert judged(QUIET, starts=starts).verdict is PASSED
+    assert said(judged(QUIET, seen=ANEW)) == RESTARTED
 
 
 def test_a_restart_does_not_excuse_an_event() -> None:
-    started = counted([1000.0] * 50 + [2000.0] * 72)
-    assert judged(risen(1), starts=(started,)).verdict is BREACHED
+    assert judged(risen(1), seen=ANEW).verdict is BREACHED
 
 
-def test_a_counter_that_was_never_born_proves_nothing() -> None:
+def test_a_restart_can_be_charged_for_or_ignored() -> None:
+    busy = counted([*range(50), *range(72)], LABELS)
+    quiet = replace(COUNT, limit=120.0, restarts=Restarts.IGNORE)
+    ignored = judged(busy, seen=ANEW, demand=quiet)
+    assert (ignored.verdict, ignored.value, ignored.derivation["restarts"]) == (PASSED, 119.0, "ignore")
+    charged = judged(busy, seen=ANEW, demand=replace(quiet, restarts=Restarts.CHARGE))
+    assert (charged.verdict, charged.value, charged.derivation["charged_for_restarts"]) == (PASSED, 120.0, 1)
+    assert said(judged(busy, seen=ANEW, demand=replace(quiet, limit=119.0, restarts=Restarts.CHARGE))) == (
+        INCONCLUSIVE,
+        Reason.RESTART,
+        "1 more may be lost with processes that ended; let the window pass again",
+    )
+
+
+def test_an_event_in_the_window_or_before_holds() -> None:
+    late = unscraped(risen(1, LABELS, at=2), -1, 15)
+    seen = replace(FINE, up=(unscraped(FINE.up[0], -1, 15),))
+    result = judged(late, seen=seen)
+    assert said(result) == (
+        INCONCLUSIVE,
+        Reason.COVERAGE,
+        PERHAPS,
+    )
+    assert result.ready_in == 15.0
+    assert [rise["surely"] for rise in result.derivation["rises"]] == [False]
+
+
+def test_a_counter_that_was_never_born_proves_nothing_unless_every_process_has_it() -> None:
     assert said(judged()) == (
         INCONCLUSIVE,
         Reason.NO_DATA,
-        "no series matches; a counter that was never born proves nothing",
+        "no series matches, and no process exports such a metric; a counter that was never born proves nothing",
     )
     assert judged(window=YOUNG).reason is Reason.WINDOW_NOT_ELAPSED
+    assert judged(seen=replace(watch("a", "b"), exporters=frozenset({A}))).reason is Reason.NO_DATA
+    assert judged(seen=replace(FINE, exporters=frozenset({A}))).verdict is PASSED
+    assert judged(seen=Watch(exporters=frozenset({A}))).verdict is INCONCLUSIVE
+    assert judged(seen=replace(FINE, exporters=frozenset({A}), counted=1)).reason is Reason.PARTIAL_DATA
 
 
 def test_shortly_after_the_flip_a_zero_proves_nothing_and_a_one_everything() -> None:
@@ -162,20 +225,10 @@ def test_shortly_after_the_flip_a_zero_proves_nothing_and_a_one_everything() -> 
     assert judged(risen(1, at=110), window=YOUNG).verdict is BREACHED
 
 
-@pytest.mark.parametrize(
-    ("series", "reason"),
-    [
-        (unscraped(QUIET, 600, 900), Reason.COVERAGE),
-        (unscraped(QUIET, 1500, 1801), Reason.COVERAGE),
-        (unscraped(steady(0), -99, 300), Reason.WINDOW_NOT_ELAPSED),
-        (unscraped(QUIET, 0, 1801), Reason.COVERAGE),
-        (replace(QUIET, samples=QUIET.samples[::2]), Reason.COVERAGE),
-    ],
-    ids=["a hole", "gone at the end", "came late", "gone all the time", "every second scrape"],
-)
-def test_what_was_not_observed_proves_nothing(series: Series, reason: Reason) -> None:
-    result = judged(series)
-    assert (result.verdict, result.reason) == (INCONCLUSIVE, reason)
+def test_what_was_not_scraped_proves_nothing() -> None:
+    away = replace(FINE, up=(unscraped(FINE.up[0], 600, 900),))
+    assert judged(unscraped(QUIET, 600, 900), seen=away).reason is Reason.COVERAGE
+    assert judged(unscraped(QUIET, 1500, 1801)).reason is Reason.COVERAGE
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -234,7 +287,7 @@ def test_several_series_are_not_one_value() -> None:
     assert said(judge_value(several, None, VALUE)) == (
         INCONCLUSIVE,
         Reason.SEVERAL_SERIES,
-        'the query gave 4 series (x{pod="a"}, x{pod="b"}, x{pod="c"}); aggregate them to one',
+        SEVERAL,
     )
 
 

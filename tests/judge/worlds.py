@@ -159,14 +159,14 @@ def _against(
 
 
 def _slower(world: World, limit: float) -> CheckResult:
-    """Judge a median against the one of the window before."""
+    """Judge a quantile against the one of the window before."""
     buckets, watch = world.of("seconds"), world.watch("seconds")
     sides = [measure(buckets, watch, window, world.demand) for window in (world.window, earlier(world.window))]
     for side in sides:
         if isinstance(side, CheckResult):
             return side
     mine, theirs = (side for side in sides if isinstance(side, Measured))
-    return judge_quantiles(0.9, mine, theirs, Effect(limit, 0.0), replace(world.demand, limit=limit))
+    return judge_quantiles(0.95, mine, theirs, Effect(limit, 0.0), replace(world.demand, limit=limit))
 
 
 def earlier(window: Window) -> Window:
@@ -301,7 +301,8 @@ class _Making:
         if metric == "failures":
             yield process.counted(bad, named, lazy=self.lazy)
         elif metric == "seconds":
-            slow = {place: self.bad() for place in PLACES}
+            bad = {place: self.bad() + self.bad() + self.bad() for place in PLACES}
+            slow = {place: int(self.random.random() < self.chance / 8) for place in PLACES}
             for le, steps in zip(BOUNDS, ((good,), (good, bad), (good, bad, slow)), strict=True):
                 added = {place: sum(step[place] for step in steps) for place in PLACES}
                 yield replace_base(process, le).counted(added, {**named, "le": le})
@@ -320,8 +321,8 @@ def build(seed: int) -> World:
     random = Random(seed)  # noqa: S311 - not a secret
     kind = random.choice(KINDS)
     processes = [_process(random, str(name)) for name in range(random.choice([1, 1, 2, 3]))]
-    made = _Making(random, random.choice([0.0, 0.05, 0.4]), random.random() < 0.5)  # noqa: PLR2004
-    if random.random() < 0.15:  # noqa: PLR2004
+    made = _Making(random, random.choice([0.0, 0.05, 0.4]), random.random() < 0.5)
+    if random.random() < 0.15:
         processes.append(replace(_process(random, "silent"), silent=True))
     series: list[Series] = []
     for metric in _METRICS[kind]:
@@ -333,7 +334,7 @@ def build(seed: int) -> World:
         up=tuple(one.up() for one in processes),
         starts=tuple(one.starts() for one in processes if one.good()),
         targets=frozenset(one.place for one in processes if one.last == LAST),
-        exporters=frozenset(one.place for one in processes) if random.random() < 0.8 else frozenset(),  # noqa: PLR2004
+        exporters=frozenset(one.place for one in processes) if random.random() < 0.8 else frozenset(),
         counts={name: sum(one.labels["__name__"] == name for one in series) for name in _METRICS[kind]},
         window=_window(random),
         demand=_demand(random, processes),
@@ -365,7 +366,7 @@ def _demand(random: Random, processes: Iterable[Process]) -> Demand:
 
 def _limit(world: World, random: Random) -> float:
     """Return a limit that is just not met, or one that only a doubt keeps from being met."""
-    hard = random.random() < 0.6  # noqa: PLR2004
+    hard = random.random() < 0.6
     if world.kind == "counter":
         return max(float(world.judged().value or 0) - 1, 0.0) if hard else 10_000.0
     if world.kind in {"ratio", "failures", "quantile"}:
@@ -377,7 +378,7 @@ def _just_not_met(world: World) -> float:
     low, high = 0.0, 40.0
     if world.within(high).judged().verdict != "passed":
         return high
-    for _ in range(20):
+    for _ in range(12):
         middle = (low + high) / 2
         low, high = (low, middle) if world.within(middle).judged().verdict == "passed" else (middle, high)
     return low
@@ -386,12 +387,8 @@ def _just_not_met(world: World) -> float:
 # --- what can be lost -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Loss:
-    """What was lost of a world, in words, and what is left."""
-
-    what: str
-    left: World
+Loss: TypeAlias = tuple[str, World]
+"""What was lost of a world, in words, and what is left."""
 
 
 def without(one: Series, lost: Callable[[float], bool]) -> Series:
@@ -424,21 +421,21 @@ def lose_sample(world: World, random: Random) -> Loss:
     near = [at for at in times if abs(at - START) < 4 * STEP or at > END - 4 * STEP]
     at = random.choice(random.choice([near or times, times]) or [0.0])
     left = world.changed(lambda one: without(one, lambda time: time == at) if one is chosen else one)
-    return Loss(f"the sample at {at:.0f} of {chosen.labels}", left)
+    return (f"the sample at {at:.0f} of {chosen.labels}", left)
 
 
 def lose_samples(world: World, random: Random) -> Loss:
     """Lose some samples of one series."""
     chosen, rounds = random.choice(world.all_series()), _rounds(random)
     left = world.changed(lambda one: without(one, lambda at: cycle(at) in rounds) if one is chosen else one)
-    return Loss(f"rounds {sorted(rounds)} of {chosen.labels}", left)
+    return (f"rounds {sorted(rounds)} of {chosen.labels}", left)
 
 
 def lose_rounds(world: World, random: Random) -> Loss:
     """Lose whole rounds of scrapes, of everything."""
     rounds = _rounds(random)
     left = world.changed(lambda one: without(one, lambda at: cycle(at) in rounds))
-    return Loss(f"rounds {sorted(rounds)} of everything", left)
+    return (f"rounds {sorted(rounds)} of everything", left)
 
 
 def fail_rounds(world: World, random: Random) -> Loss:
@@ -452,43 +449,43 @@ def fail_rounds(world: World, random: Random) -> Loss:
             return replace(one, samples=tuple((at, value * (cycle(at) not in rounds)) for at, value in one.samples))
         return without(one, lambda at: cycle(at) in rounds)
 
-    return Loss(f"rounds {sorted(rounds)} of {chosen.instance} failed", world.changed(change))
+    return (f"rounds {sorted(rounds)} of {chosen.instance} failed", world.changed(change))
 
 
 def lose_series(world: World, random: Random) -> Loss:
     """Lose one series of anything, or all its samples."""
     chosen = random.choice(world.all_series())
-    emptied = replace(chosen, samples=()) if random.random() < 0.3 else None  # noqa: PLR2004
-    return Loss(f"{chosen.labels}, {emptied}", world.changed(lambda one: emptied if one is chosen else one))
+    emptied = replace(chosen, samples=()) if random.random() < 0.3 else None
+    return (f"{chosen.labels}, {emptied}", world.changed(lambda one: emptied if one is chosen else one))
 
 
 def lose_kind(world: World, random: Random) -> Loss:
     """Lose all series of one name."""
     name = random.choice(sorted({one.labels["__name__"] for one in world.all_series()}))
-    return Loss(f"every {name}", world.changed(lambda one: None if one.labels["__name__"] == name else one))
+    return (f"every {name}", world.changed(lambda one: None if one.labels["__name__"] == name else one))
 
 
 def lose_target(world: World, random: Random) -> Loss:
     """Lose one target, or all."""
-    if not world.targets or random.random() < 0.2:  # noqa: PLR2004
-        return Loss("every target", replace(world, targets=frozenset()))
+    if not world.targets or random.random() < 0.2:
+        return ("every target", replace(world, targets=frozenset()))
     lost = random.choice(sorted(world.targets))
-    return Loss(f"target {lost}", replace(world, targets=world.targets - {lost}))
+    return (f"target {lost}", replace(world, targets=world.targets - {lost}))
 
 
 def lose_exporter(world: World, random: Random) -> Loss:
     """Lose what metadata says of one process, or of all."""
-    if not world.exporters or random.random() < 0.2:  # noqa: PLR2004
-        return Loss("every exporter", replace(world, exporters=frozenset()))
+    if not world.exporters or random.random() < 0.2:
+        return ("every exporter", replace(world, exporters=frozenset()))
     lost = random.choice(sorted(world.exporters))
-    return Loss(f"exporter {lost}", replace(world, exporters=world.exporters - {lost}))
+    return (f"exporter {lost}", replace(world, exporters=world.exporters - {lost}))
 
 
 def miscount(world: World, random: Random) -> Loss:
     """Have the server count more or fewer series than there are."""
     name = random.choice(sorted(world.counts))
     counts = {**world.counts, name: max(world.counts[name] + random.choice([-2, -1, 1, 2]), 0)}
-    return Loss(f"{counts} counted", replace(world, counts=counts))
+    return (f"{counts} counted", replace(world, counts=counts))
 
 
 LOSSES = {
@@ -505,4 +502,3 @@ LOSSES = {
         miscount,
     )
 }
-

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from pytest_rollout.errors import PlanError
 from pytest_rollout.plan.gates import Gate
+from pytest_rollout.plan.kinds import AtLeast
 from pytest_rollout.plan.loader import load_plan
 
 PLAN = """\
@@ -19,7 +21,7 @@ stages:
     gates:
       - {id: a, %s}
 """
-KINDS = "canary, counter, promql, quantile, ratio, unproven"
+KINDS = "baseline, burn, canary, counter, promql, quantile, ratio, unproven"
 NO_SHARE = "is not a share; write per cent, such as 0.5% or 99%"
 NO_DURATION = "is not a duration; write a number with a unit, such as 120ms, 30s, 15m, 2h, 7d"
 NO_COUNT = "is not a count; write a whole number, such as 0"
@@ -32,7 +34,9 @@ NOT_A_VALUE = "the query must give an instant vector or a scalar that can change
 NO_COMPARING = "the query compares with %s; write the bare value and put the limit in the gate"
 TOGETHER = "'over' and '$window' in the query go together: over: 30m, rate(x[$window])"
 BETWEEN = "a share must lie between 0% and 100%, both excluded"
-SURE = "confidence must lie between 50% and 100%, both excluded"
+SURE = "confidence must lie between 50% and 100%, both excluded, or be 'point'"
+EXPECT = "say expect_series too: a series that vanished must not make the others enough"
+NO_LIST = "a list is needed here"
 RATIO = "ratio: {bad: x, total: y}"
 QUANTILE = "quantile: {q: 0.95, of: x}"
 COUNTER = "counter: {of: x}"
@@ -60,7 +64,7 @@ FAULTS = {
     ),
     "unknown key of a counter": (
         "counter: {on: x}, at_most: 0, over: 5m",
-        "7:27: unknown key 'on'; known here: of",
+        "7:27: unknown key 'on'; known here: absent_is, of",
     ),
     "unknown key of a canary": (
         "canary: {name: c, pases: 2}",
@@ -101,8 +105,46 @@ FAULTS = {
     "ratio below nothing": (f"{RATIO}, below: 0%, over: 5m", f"7:44: {BETWEEN}"),
     "ratio at most everything": (f"{RATIO}, at_most: 100%, over: 5m", f"7:44: {BETWEEN}"),
     "more than everything": (f"{RATIO}, below: 101%, over: 5m", "7:44: '101%' is more than 100%"),
-    "a coin's confidence": (f"{RATIO}, below: 1%, over: 5m, confidence: 50%", f"7:65: {SURE}"),
-    "certainty": (f"{RATIO}, below: 1%, over: 5m, confidence: 100%", f"7:65: {SURE}"),
+    "a coin's confidence": (f"{RATIO}, below: 1%, over: 5m, confidence: 50%", f"7:77: {SURE}"),
+    "certainty": (f"{RATIO}, below: 1%, over: 5m, confidence: 100%", f"7:77: {SURE}"),
+    "a confidence that is no share": (f"{RATIO}, below: 1%, over: 5m, confidence: piont", f"7:77: 'piont' {NO_SHARE}"),
+    "less than a coin's confidence": (f"{RATIO}, below: 1%, over: 5m, confidence: 49%", f"7:77: {SURE}"),
+    # how evidence is watched
+    "other restarts": (
+        f"{RATIO}, below: 1%, over: 5m, restarts: allow",
+        "7:75: Input should be 'hold', 'charge' or 'ignore'",
+    ),
+    "other warnings": (f"{RATIO}, below: 1%, over: 5m, warnings: ignore", "7:75: Input should be 'hold' or 'allow'"),
+    "too much coverage": (f"{RATIO}, below: 1%, over: 5m, coverage: 101%", "7:75: '101%' is more than 100%"),
+    "no series expected": (
+        f"{RATIO}, below: 1%, over: 5m, expect_series: 0",
+        "7:80: Input should be greater than or equal to 1",
+    ),
+    "half a series expected": (
+        f"{RATIO}, below: 1%, over: 5m, expect_series: 2.5",
+        "7:80: Input should be a valid integer, got a number with a fractional part",
+    ),
+    # groups
+    "groups of nobody knows how many": (f"{COUNTER}, at_most: 0, over: 5m, by: [a]", f"7:57: {EXPECT}"),
+    "a label for a list": (f"{COUNTER}, at_most: 0, over: 5m, by: a, expect_series: 2", f"7:61: {NO_LIST}"),
+    "a number for a label": (
+        f"{COUNTER}, at_most: 0, over: 5m, by: [1], expect_series: 2",
+        "7:62: Input should be a valid string",
+    ),
+    "some of nobody knows how many": (f"{COUNTER}, at_most: 0, over: 5m, by: [a], quantifier: any", f"7:66: {EXPECT}"),
+    "some values of nobody knows how many": ("promql: x, below: 5, quantifier: all", f"7:38: {EXPECT}"),
+    "a quantifier without groups": (
+        f"{COUNTER}, at_most: 0, over: 5m, quantifier: all, expect_series: 2",
+        "7:57: a quantifier needs 'by': the labels that tell the groups apart",
+    ),
+    "groups of values": (
+        "promql: x, below: 5, by: [a], expect_series: 2",
+        "7:38: a promql gate has the series that its query gives; aggregate there",
+    ),
+    "more groups than expected": (
+        f"{COUNTER}, at_most: 0, over: 5m, by: [a], expect_series: 2, quantifier: {{at_least: 3}}",
+        "7:84: more series cannot pass than are expected",
+    ),
     # windows
     "ratio without over": (f"{RATIO}, below: 1%", "7:17: a ratio gate needs 'over', such as over: 30m"),
     "quantile without over": (f"{QUANTILE}, below: 1ms", "7:17: a quantile gate needs 'over', such as over: 30m"),
@@ -115,17 +157,19 @@ FAULTS = {
         f"{COUNTER}, at_most: 0, over: 5m, confidence: 99%",
         "7:57: a counter gate does not take 'confidence'",
     ),
-    "value with coverage": ("promql: x, below: 5, coverage: 9%", "7:38: a promql gate does not take 'coverage'"),
+    "value with confidence": ("promql: x, below: 5, confidence: 99%", "7:38: a promql gate does not take 'confidence'"),
+    "canary with a tolerance": ("canary: {name: c}, warnings: allow", "7:36: a canary gate does not take 'warnings'"),
+    "unproven with a tolerance": ("unproven: x, restarts: hold", "7:30: a unproven gate does not take 'restarts'"),
     "over without $window": ("promql: x, below: 5, over: 5m", f"7:17: {TOGETHER}"),
     "$window without over": ("promql: 'rate(x[$window])', below: 5", f"7:17: {TOGETHER}"),
     # queries
-    "a comparison": ("promql: 'x > 1', at_most: 0", f"7:17: {NO_COMPARING % '>'}"),
-    "a comparison in brackets": ("promql: '((x) == bool 1)', at_most: 0", f"7:17: {NO_COMPARING % '=='}"),
-    "a range": ("promql: 'x[5m]', at_most: 0", f"7:17: {NOT_A_VALUE}"),
-    "a subquery": ("promql: 'x[5m:1m]', at_most: 0", f"7:17: {NOT_A_VALUE}"),
-    "a constant": ("promql: '1', at_most: 1", f"7:17: {NOT_A_VALUE}"),
-    "an open bracket": ("promql: 'rate(x[5m]', at_most: 1", "7:17: unclosed left parenthesis"),
-    "a query that is no text": ("promql: [x], at_most: 1", "7:25: Input should be a valid string"),
+    "a comparison": ("promql: 'x > 1', at_most: 0", f"7:25: {NO_COMPARING % '>'}"),
+    "a comparison in brackets": ("promql: '((x) == bool 1)', at_most: 0", f"7:25: {NO_COMPARING % '=='}"),
+    "a range": ("promql: 'x[5m]', at_most: 0", f"7:25: {NOT_A_VALUE}"),
+    "a subquery": ("promql: 'x[5m:1m]', at_most: 0", f"7:25: {NOT_A_VALUE}"),
+    "a constant": ("promql: '1', at_most: 1", f"7:25: {NOT_A_VALUE}"),
+    "an open bracket": ("promql: 'rate(x[5m]', at_most: 1", "7:25: unclosed left parenthesis"),
+    "a query that is no text": ("promql: [x], at_most: 1", "7:25: an expression is text"),
     "a function for a counter": (
         "counter: {of: 'rate(x[5m])'}, at_most: 0, over: 5m",
         f"7:31: 'rate(x[5m])' {NOT_BARE}",
@@ -211,6 +255,8 @@ def test_an_id_is_a_plain_word(tmp_path: Path, gate_id: str) -> None:
         ("promql: 'rate(x[$window])', at_least: 1, over: 5m", ("promql", "at_least", 1.0, "")),
         ("canary: {name: c, passes: 2, across: 5m}", ("canary", None, None, "passes")),
         ("unproven: later", ("unproven", None, None, "")),
+        (f"baseline: {{now: {{{RATIO}}}, before: 1d}}, at_most: 10%, over: 5m", ("baseline", "at_most", 0.1, "share")),
+        ("burn: {bad: x, total: y, objective: 99%}", ("burn", None, None, "share")),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else value[:24],
 )
@@ -222,6 +268,65 @@ def test_a_gate_has_its_limit_in_base_units(tmp_path: Path, keys: str, expected:
 def test_what_a_gate_does_not_say_is_strict(tmp_path: Path) -> None:
     gate = load(tmp_path, f"{RATIO}, below: 0.5%, over: 30m")
     assert (gate.over, gate.coverage, gate.confidence, gate.max_gap) == (1800.0, 0.95, 0.95, None)
+    assert (gate.restarts, gate.warnings, gate.expect_series) == ("hold", "hold", None)
+    assert (gate.by, gate.quantifier, gate.streak) == ((), None, None)
+
+
+WATCHED = "coverage: 90%, max_gap: 1m, restarts: charge, expect_series: 2, warnings: allow"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        f"{RATIO}, below: 1%, over: 5m",
+        f"{QUANTILE}, below: 1ms, over: 5m",
+        f"{COUNTER}, at_most: 0, over: 5m",
+        "promql: x, below: 5, quantifier: all",
+        f"baseline: {{now: {{{RATIO}}}, before: 1d}}, at_most: 10%, over: 5m",
+        "burn: {bad: x, total: y, objective: 99%}",
+    ],
+)
+def test_what_is_measured_may_be_watched_as_the_plan_says(tmp_path: Path, keys: str) -> None:
+    gate = load(tmp_path, f"{keys}, {WATCHED}")
+    assert (gate.coverage, gate.max_gap, gate.restarts) == (0.9, 60.0, "charge")
+    assert (gate.expect_series, gate.warnings) == (2, "allow")
+
+
+@pytest.mark.parametrize("keys", [f"{RATIO}, below: 1%, over: 5m", f"{QUANTILE}, below: 1ms, over: 5m"])
+@pytest.mark.parametrize(("said", "confidence"), [("point", None), ("99.9%", 0.999), ("50.1%", 0.501)])
+def test_a_point_has_no_confidence(tmp_path: Path, keys: str, said: str, confidence: float | None) -> None:
+    assert load(tmp_path, f"{keys}, confidence: {said}").confidence == pytest.approx(confidence)
+
+
+@pytest.mark.parametrize(("said", "wanted"), [("all", "all"), ("any", "any"), ("{at_least: 2}", AtLeast(at_least=2))])
+def test_some_of_the_groups_or_series_have_to_pass(tmp_path: Path, said: str, wanted: object) -> None:
+    some = f"expect_series: 2, quantifier: {said}"
+    groups = load(tmp_path, f"{RATIO}, below: 1%, over: 5m, by: [zone, pod], {some}")
+    assert (groups.by, groups.quantifier, groups.expect_series) == (("zone", "pod"), wanted, 2)
+    values = load(tmp_path, f"promql: x, below: 5, {some}")
+    assert (values.by, values.quantifier) == ((), wanted)
+
+
+@pytest.mark.parametrize("said", ["most", "{}", "{at_least: 0}", "{atleast: 1}", "[all]"])
+def test_another_quantifier_is_refused(tmp_path: Path, said: str) -> None:
+    with pytest.raises(PlanError, match=r"shop\.rollout\.yaml:7:96: Input should be 'all' or 'any'"):
+        load(tmp_path, f"{COUNTER}, at_most: 0, over: 5m, by: [a], expect_series: 2, quantifier: {said}")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        f"{RATIO}, below: 0.5%, over: 30m, confidence: point, by: [a], expect_series: 2, quantifier: {{at_least: 2}}",
+        "burn: {bad: x, total: y, objective: 99%, pairs: [{long: 5m, short: 1m, factor: 2}]}",
+        f"baseline: {{now: {{{QUANTILE}}}, before: flip}}, at_most: 10%, over: 5m, max_gap: 1m",
+        f"{COUNTER}, at_most: 0, over: 5m, streak: {{every: 5m, at_least: 2, of: 3}}",
+    ],
+)
+def test_what_the_plan_says_makes_the_same_gate_again(tmp_path: Path, keys: str) -> None:
+    gate = load(tmp_path, keys)
+    again = Gate.model_validate(json.loads(json.dumps(gate.source)))
+    assert again == gate
+    assert again.limit == gate.limit
 
 
 def test_a_quantile_reads_every_bucket_of_the_chosen_series(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_rollout.errors import EnvironmentUnready, PlanError
+from pytest_rollout.plan.gates import KINDS
 from pytest_rollout.plan.loader import LoadedPlan, load_plan
 from pytest_rollout.sandbox import SandboxState
 from pytest_rollout.target import enter
@@ -154,7 +155,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     assert str(refused.value).splitlines() == [
         "shop.rollout.yaml:1:10: 'My Shop' is not a name: use a-z, 0-9, '.', '_' and '-'",
         "shop.rollout.yaml:4:45: unknown key 'unprovn'; did you mean 'unproven'?",
-        "shop.rollout.yaml:4:59: gate 'b' has no kind; give one of canary, counter, promql, quantile, ratio, unproven",
+        f"shop.rollout.yaml:4:59: gate 'b' has no kind; give one of {', '.join(KINDS)}",
     ]
 
 

@@ -48,6 +48,10 @@ class FakeWorld:
         """Selectors (or ``up``, ``process_start_time_seconds``) that no series matches."""
         self.interval = 1.0
         """Seconds between two scrapes."""
+        self.silent_for = 0.0
+        """Seconds since the last scrape that succeeded."""
+        self.skew = 0.0
+        """Seconds that its clock is ahead, by the ``Date`` of its answers."""
         self.statuses: dict[str, int] = {}
         """HTTP status by PromQL expression, or of ``targets``, ``flags`` and ``push``."""
         self.flags: dict[str, Any] = {"READS": True}
@@ -108,14 +112,16 @@ class FakeWorld:
     def _series(self, selector: str, seconds: float, at: float) -> list[dict[str, Any]]:
         health = _HEALTH.fullmatch(selector)
         names = health[1].split("|") if health else [selector]
-        scrapes = range(math.ceil((at - seconds) / self.interval), math.floor(at / self.interval) + 1)
+        scrapes = range(
+            math.ceil((at - seconds) / self.interval), math.floor((at - self.silent_for) / self.interval) + 1
+        )
         return [
             {
                 "metric": _labels(name, place),
                 "values": [[scrape * self.interval, str(_SAMPLES.get(name, 0))] for scrape in scrapes],
             }
             for name in names
-            if name not in self.unseen
+            if scrapes and name not in self.unseen
             for place in range(len(self._said(name)) or 1)
         ]
 
@@ -159,6 +165,9 @@ def fake_world() -> Iterator[FakeWorld]:
             self.wfile.write(content)
 
         do_GET = do_POST  # noqa: N815 - http.server wants these names
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((time.time() if timestamp is None else timestamp) + world.skew)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -38,6 +38,43 @@ def test_values(bench: Bench, value: Any, said: str, decision: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("unseen", "said"),
+    [
+        ("process_start_time_seconds", "passed within-limit"),  # a value is not what a process lost in a restart
+        ("latency", "inconclusive no-data"),
+        ("up", "inconclusive no-data"),
+    ],
+)
+def test_a_value_is_no_better_than_what_it_is_made_of(bench: Bench, unseen: str, said: str) -> None:
+    bench.plan()
+    bench.world.unseen.add(unseen)
+
+    bench.run("-m", "stage1")
+
+    assert bench.checks() == {"latency": said}
+
+
+def test_a_value_of_what_is_scraped_no_more_is_no_pass(bench: Bench) -> None:
+    bench.plan({**GATE, "promql": "last_over_time(latency[$window])", "over": "1m"})
+    bench.world.values["last_over_time(latency[$window])"] = 1
+    bench.world.silent_for = 30
+
+    bench.run("-m", "stage1")
+
+    assert bench.checks() == {"latency": "inconclusive coverage"}
+
+
+@pytest.mark.parametrize("skew", [-60, 60])
+def test_a_prometheus_of_another_time_is_no_pass(bench: Bench, skew: float) -> None:
+    bench.plan()
+    bench.world.skew = skew
+
+    bench.run("-m", "stage1")
+
+    assert bench.checks() == {"latency": "inconclusive clock-skew"}
+
+
+@pytest.mark.parametrize(
     ("broken", "said"),
     [
         ({"statuses": {"latency": 503}}, "error source-unreachable"),

@@ -22,6 +22,8 @@ STEP = 15.0
 LENGTH = 1800.0
 SCRAPES = 123
 """Number 0 before the window, 1 at its start, 121 at its end, 122 after it."""
+BEFORE = 5
+"""How many scrapes more there were before number 0, just like it: long enough for a predecessor to be seen."""
 FIRST, LAST = 1, 121
 """The scrapes at the window's start and end."""
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
@@ -47,10 +49,15 @@ GOOD = {"__name__": "req", "job": "shop", "code": "200"}
 BAD = {**GOOD, "code": "500"}
 ROLLBACKS = {"__name__": "rollbacks_total", "job": "shop"}
 
+SHARES = {"ratio", "quantile", "baseline", "burn"}
+"""Kinds of gates that can promise that nobody looks twice."""
+
 Labels = Mapping[str, str]
 Values = Iterable[float | None]
 Instance = tuple[str, str]
 Told = tuple[Labels, Values]
+Samples = list[tuple[float, str]]
+"""As Prometheus sends them."""
 
 ITSELF = ("prometheus", "localhost:9090")
 """Prometheus scrapes itself as well."""
@@ -146,8 +153,10 @@ class Bent:
         """By metric family: who has metadata of it, as a counter."""
         self.drop: Callable[[Labels], bool] = lambda _: False
         """Which series of an answer are lost on the way."""
-        self.ahead: float | None = 0.0
-        """Seconds by which its clock is made to differ; None: it does not tell."""
+        self.thin: Callable[[Labels, Samples], Samples] = lambda _, samples: samples
+        """Which of its samples are left."""
+        self.skew: Callable[[float | None], float | None] = lambda told: told
+        """What becomes of the seconds by which its clock differs."""
 
     def __call__(self, method: str, url: str, /, *, form: Mapping[str, str] | None = None, json: Any = None) -> Answer:
         """Pass the request on, unless it is about what only a Prometheus that scrapes knows."""
@@ -155,8 +164,7 @@ class Bent:
         self.asked.append(f"{method} {parts.path}?{parts.query} {sorted((form or {}).items())}")
         answer = self._http(method, url, form=form, json=json)
         told = self._told(parts.path, parse_qs(parts.query)) or self._cut(answer.text)
-        skew = None if self.ahead is None or answer.skew is None else answer.skew + self.ahead
-        return replace(answer, text=told, skew=skew)
+        return replace(answer, text=told, skew=self.skew(answer.skew))
 
     def _told(self, path: str, query: Mapping[str, list[str]]) -> str | None:
         if path.endswith("/targets"):
@@ -178,7 +186,9 @@ class Bent:
         result = body.get("data", {}).get("result") if body.get("status") == "success" else None
         if not result or body["data"]["resultType"] != "matrix":
             return text
-        body["data"]["result"] = [one for one in result if not self.drop(one["metric"])]
+        for one in result:
+            one["values"] = [] if self.drop(one["metric"]) else self.thin(one["metric"], one["values"])
+        body["data"]["result"] = [one for one in result if one["values"]]
         return json.dumps(body)
 
 
@@ -191,6 +201,7 @@ class Past:
         self.url = url
         self.start = start
         self.now = start + LENGTH + 1.5 * STEP
+        self._begun = False
 
     def write(self, *series: Told, lives: Mapping[str | Instance, Life] | None = None, later: float = 0.0) -> None:
         """Write one value for each scrape, None for one that did not have the series, ``later`` seconds later.
@@ -210,17 +221,25 @@ class Past:
             began = (None if one is None else self.start + later + one for one in life.starts())
             written.append(({"__name__": "up", **own}, self._samples(iter(life.up), later)))
             written.append(({"__name__": "process_start_time_seconds", **own}, self._samples(life.seen(began), later)))
+        self._begun = True
         self.bent.targets |= {one for one, life in processes.items() if not life.ended}
         remote_write(self.url, [({k: v for k, v in labels.items() if v}, samples) for labels, samples in written])
 
     def _samples(self, values: Iterator[float | None], later: float) -> list[tuple[float, float]]:
         first = self.start + later - STEP
-        return [(first + STEP * place, value) for place, value in enumerate(values) if value is not None]
+        told = list(values)
+        before = [] if self._begun else told[:1] * BEFORE
+        return [
+            (first + STEP * place, value)
+            for place, value in enumerate([*before, *told], start=-len(before))
+            if value is not None
+        ]
 
     def judged(self, gate: Mapping[str, Any], since: float | None = None, *, again: bool = False) -> CheckResult:
-        """Return the verdict, asked anew; ``since`` is the flip in seconds of the window."""
+        """Return the verdict, asked once only or ``again``; ``since`` is the flip in seconds of the window."""
         flip = None if since is None else self.start + since
-        return self.gatherer(flip, waits=again).judge(Gate.model_validate({"id": "g", **gate}))
+        promised = {"looks": "once"} if not again and SHARES & gate.keys() else {}
+        return self.gatherer(flip, waits=again).judge(Gate.model_validate({"id": "g", **promised, **gate}))
 
     def gatherer(self, since: float | None, **known: Any) -> Gatherer:
         """Return what judges gates of this past, with nothing known yet."""

@@ -34,7 +34,7 @@ def _short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[Http]:
-    client = Http(deadline=0.3)
+    client = Http(deadline=1.0)
     yield client
     client.close()
 
@@ -112,10 +112,10 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "302": (Reply(b"", 302, {"Location": "/"}), "HTTP 302 from {url}: "),
     "304": (Reply(b"", 304), "HTTP 304 from {url}: "),
     # transport
-    "hangs": (Reply(hangs=True), "{url}/ofrep/v1/evaluate/flags/READS: no complete answer within 0.3 s"),
+    "hangs": (Reply(hangs=True), "{url}/ofrep/v1/evaluate/flags/READS: no complete answer within 1 s"),
     "drips": (
         Reply(EVALUATED, drips=True),
-        "{url}/ofrep/v1/evaluate/flags/READS: no complete answer within 0.3 s",
+        "{url}/ofrep/v1/evaluate/flags/READS: no complete answer within 1 s",
     ),
     # not OFREP
     "no JSON": (Reply(b"off"), "not an OFREP answer: 'off'"),

@@ -29,6 +29,7 @@ from tests.sources.past import (
     ROLLBACKS,
     SCRAPES,
     STEP,
+    Labels,
     Life,
     Past,
     Told,
@@ -223,8 +224,21 @@ def test_a_row_begins_at_the_flip(aligned: Past) -> None:
 
 def test_a_period_is_judged_the_same_until_the_next_one_ends(aligned: Past) -> None:
     aligned.write(*burst(0))
+    now = aligned.judged(ROW)
     aligned.now += STEP / 3
-    assert aligned.judged(ROW).verdict is BREACHED
+    later = aligned.judged(ROW)
+    assert now.verdict is later.verdict is BREACHED
+    assert now.window == later.window == (aligned.start + LENGTH - 300, aligned.start + LENGTH)
+
+
+def test_a_row_of_bare_values_looks_at_each_end(aligned: Past) -> None:
+    queue: Labels = {"__name__": "queue", "job": "shop"}
+    aligned.write((queue, [9.0 if LAST - FIVE - 2 <= place <= LAST - FIVE + 2 else 1.0 for place in range(SCRAPES)]))
+    gate = {"promql": "max(queue)", "below": 5, "streak": {"every": "5m", "consecutive": 3}}
+    assert aligned.judged(gate).reason is Reason.TOO_FEW_PASSES
+    assert aligned.judged({**gate, "streak": {"every": "5m", "at_least": 2, "of": 3}}).verdict is PASSED
+    windowed = {"promql": "max(max_over_time(queue[$window]))", "below": 5, "over": "5m", "streak": gate["streak"]}
+    assert aligned.judged(windowed).verdict is BREACHED  # the newest period saw the end of it
 
 
 # --- how fast a budget burns ---------------------------------------------------------------------------------
@@ -403,7 +417,7 @@ NEW, OLD = ({"__name__": "queue", "job": "shop", "cohort": cohort} for cohort in
 
 
 def noise(level: float, seed: int) -> list[float | None]:
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311 - noise that is the same every time
     return [level + random.random() for _ in range(SCRAPES)]
 
 
@@ -422,6 +436,13 @@ def test_values_that_nobody_scraped_are_not_those_before(past: Past) -> None:
     new = [low if seldom else 100.0 for low, seldom in zip(noise(10, 1), rare, strict=True)]
     past.write((NEW, new), (OLD, noise(10, 2)), lives={"": Life([1.0 if seldom else None for seldom in rare])})
     assert past.judged(VALUES).reason is Reason.COVERAGE
+
+
+def test_values_of_a_baseline_that_nobody_scraped_are_none(past: Past) -> None:
+    past.write((NEW, noise(10, 1)), ({**OLD, "job": "old"}, noise(10, 2)), lives={("old", ""): Life().without(40, 55)})
+    verdict, reason, said = past.said(VALUES)
+    assert (verdict, reason) == (INCONCLUSIVE, Reason.COVERAGE)
+    assert said.startswith("the baseline: no scrape of old for 4.25 min (at most 1 min is allowed)")
 
 
 def test_values_do_not_reach_to_before_the_flip(past: Past) -> None:
@@ -547,7 +568,7 @@ BACK = "{} reaches back {}, to before the flip; decides in about {}"
         ("sum(increase(req[10m] offset 10m))", BACK.format("req", "10 min", "5 min")),
         ("max_over_time(sum(rate(req[10m]))[10m:15s])", BACK.format("req", "20 min", "5 min")),
         ("max_over_time(req[20m:15s])", BACK.format("req", "20 min", "5 min")),
-        ("sum(req offset 20m)", BACK.format("req", "0 ms", "5 min")),
+        ("sum(req offset 20m)", "the newest scrape is from before the flip; decides in about 5 min"),
     ],
 )
 def test_no_expression_reads_from_before_the_flip(past: Past, expression: str, said: str) -> None:
@@ -558,12 +579,23 @@ def test_no_expression_reads_from_before_the_flip(past: Past, expression: str, s
 
 
 @pytest.mark.parametrize("targets", [True, False], ids=["scraped", "sent by somebody"])
-def test_an_instant_value_is_not_an_old_one(past: Past, targets: bool) -> None:  # noqa: FBT001 - a parameter
+def test_an_instant_value_is_not_an_old_one(past: Past, targets: bool) -> None:
     past.write((GOOD, ramp(0)), lives={"": Life().without(LAST - 3, SCRAPES)})
     if not targets:
         past.bent.targets.clear()
     result = past.judged({"promql": "sum(req)", "below": 5})
     assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.COVERAGE)
+
+
+def test_an_instant_value_does_not_hold_the_old_one_of_an_instance(past: Past) -> None:
+    past.write((on(GOOD, "a"), ramp(0)), (on(GOOD, "b"), ramp(0)), lives={"b": Life().without(LAST - 8, SCRAPES)})
+    past.bent.targets.clear()
+    said = (
+        'req{code="200",instance="b",job="shop"} was not scraped at the window\'s end, and its old value would still '
+        "count; find out why"
+    )
+    assert past.value("sum(req)") == 0
+    assert past.said({"promql": "sum(req)", "below": 5}) == (INCONCLUSIVE, Reason.COVERAGE, said)
 
 
 def test_a_breach_needs_no_more_than_the_value(past: Past) -> None:
@@ -606,7 +638,7 @@ def test_later_stretches_need_more(past: Past) -> None:
 def test_a_second_run_looks_again_even_if_it_does_not_wait(past: Past, count: int, rule: str) -> None:
     past.write(*pair(1))
     looks = {"g": Looks(count, past.now - 60)}
-    gate = Gate.model_validate({"id": "g", **RATIO})
+    gate = Gate.model_validate({"id": "g", **RATIO, "looks": "once"})
     result = past.gatherer(past.start, looks=looks).judge(gate)
     assert result.derivation["rule"].startswith(rule)
 

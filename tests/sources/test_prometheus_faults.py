@@ -56,7 +56,7 @@ def _short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[Http]:
-    client = Http(deadline=DEADLINE)
+    client = Http(deadline=5.0)
     yield client
     client.close()
 
@@ -108,27 +108,40 @@ STARTING = Reply(b"Service Unavailable", 503, {"Content-Type": "text/plain"})
 BAD_DATA = {"status": "error", "errorType": "bad_data", "error": "1:5: parse error"}
 OVERLOADED = Reply({"status": "error", "errorType": "timeout", "error": "query timed out"}, 503)
 BROKEN_OFF = "peer closed connection without sending complete message body (received 10 bytes, expected 20)"
-SLOW = "{url}/api/v1/query: no complete answer within 0.4 s"
 UNREACHABLE = {
     "starting up": (STARTING, "{url}: HTTP 503: Service Unavailable"),
     "overloaded": (OVERLOADED, "{url}: HTTP 503: query timed out"),
     "a gateway's page": (Reply(b"<html>Bad Gateway</html>", 502), "{url}: HTTP 502: <html>Bad Gateway</html>"),
     "a fault with data": (replace(FINE, status=500), "{url}: HTTP 500: " + FINE.payload.decode()),
     "too often": (Reply(b"slow down", 429), "{url}: HTTP 429: slow down"),
-    "hangs": (Reply(hangs=True), SLOW),
-    "drips": (Reply(b"[" * 100, drips=True), SLOW),
-    "drips headers": (Reply(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 9, raw=True, drips=True, at_once=30), SLOW),
     "breaks off": (Reply(b'{"status":', missing=10), "{url}/api/v1/query: " + BROKEN_OFF),
 }
 
 
 @pytest.mark.parametrize(("reply", "said"), UNREACHABLE.values(), ids=UNREACHABLE)
 def test_a_source_that_does_not_answer_is_unreachable(refuse: Refuse, reply: Reply, said: str) -> None:
-    begun = time.monotonic()
     server, fault = refuse(reply)
-    assert time.monotonic() - begun < BUDGET + DEADLINE + 0.3
     assert isinstance(fault, SourceUnreachable)
     assert str(fault) == said.replace("{url}", server.url)
+
+
+SLOW = {
+    "hangs": Reply(hangs=True),
+    "drips": Reply(b"[" * 100, drips=True),
+    "drips headers": Reply(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 9, raw=True, drips=True, at_once=30),
+}
+
+
+@pytest.mark.parametrize("reply", SLOW.values(), ids=SLOW)
+def test_a_question_takes_at_most_the_budget_and_a_deadline(reply: Reply) -> None:
+    client = Http(DEADLINE)
+    with fake_server(reply) as server:
+        begun = time.monotonic()
+        with pytest.raises(SourceUnreachable) as refused:
+            Prometheus(server.url, client).query("errors", 1985.0)
+        assert time.monotonic() - begun < BUDGET + DEADLINE + 0.3
+    assert str(refused.value) == f"{server.url}/api/v1/query: no complete answer within 0.4 s"
+    client.close()
 
 
 @pytest.mark.parametrize(
@@ -436,9 +449,10 @@ WARNING = "remote_read: connection refused"
 def judged(http: Http) -> Callable[..., tuple[FakeServer, CheckResult]]:
     """Return what judges a gate over a fake that gives one reply to queries."""
 
-    def judging(reply: Reply, targets: Reply = TARGETS, gate: Gate = GATE) -> tuple[FakeServer, CheckResult]:
-        with fake_server(lambda asked: targets if asked.path.startswith("/api/v1/targets") else reply) as server:
-            return server, Gatherer(Prometheus(server.url, http), TARGET, None, 2000.0).judge(gate)
+    def judging(reply: Reply | Callable[[Asked], Reply], targets: Reply = TARGETS) -> tuple[FakeServer, CheckResult]:
+        said = reply if callable(reply) else lambda _: reply
+        with fake_server(lambda asked: targets if asked.path.startswith("/api/v1/targets") else said(asked)) as server:
+            return server, Gatherer(Prometheus(server.url, http), TARGET, None, 2000.0).judge(GATE)
 
     return judging
 
@@ -470,7 +484,12 @@ def test_an_answer_that_cannot_be_read_judges_nothing(judged: Judged, reply: Rep
 
 @pytest.mark.parametrize("kind", ["warnings", "infos"])
 def test_a_warning_means_that_data_may_be_missing(judged: Judged, kind: str) -> None:
-    _, result = judged(success("vector", row(value=[1000, "0"]), **{kind: [WARNING, "another"]}))
+    notes = {kind: [WARNING, "another"]}
+    ranged, single = (
+        success("matrix", row(values=[[1000, "0"]]), **notes),
+        success("vector", row(value=[1000, "0"]), **notes),
+    )
+    _, result = judged(lambda asked: ranged if asked.body.partition("&")[0].endswith("%5D") else single)
     assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, Reason.PARTIAL_DATA)
     assert result.message == (
         f"Prometheus warns that data may be missing: {WARNING}; another; mend the source and judge again"

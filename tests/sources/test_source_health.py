@@ -185,7 +185,7 @@ def test_targets_and_intervals_are_one_question() -> None:
         {"job": "b"},
         {},
     )
-    intervals = ("15s", "1m30s", "1d", "500ms")
+    intervals = ("1m30s", "15s", "1d", "500ms")
     more: tuple[dict[str, str], ...] = (
         {"health": "up", "lastError": ""},
         {"health": "down", "lastError": "refused"},
@@ -199,8 +199,8 @@ def test_targets_and_intervals_are_one_question() -> None:
     given = Given(said({"activeTargets": told}))
     source = Prometheus(HERE, given)
     assert source.targets() == (
-        ScrapeTarget("a", "1", 15.0, "up", ""),
-        ScrapeTarget("a", "2", 90.0, "down", "refused"),
+        ScrapeTarget("a", "1", 90.0, "up", ""),
+        ScrapeTarget("a", "2", 15.0, "down", "refused"),
         ScrapeTarget("b", "", 86400.0, "unknown", ""),
         ScrapeTarget("", "", 0.5, "unknown", ""),
     )
@@ -441,7 +441,7 @@ def _tried(ask: Any) -> Any:
     try:
         return ask()
     except SourceError as exc:
-        return type(exc).__mro__[-5:], str(exc)
+        return (isinstance(exc, SourceUnreachable), isinstance(exc, QueryRefused)), str(exc)
 
 
 GIVEN = {

@@ -68,14 +68,20 @@ class Ours:
         """Judge an hour as far as it has come; the same as ``judge``, but fast."""
         bad, total = hour.bad[look], hour.total(look)
         if bad < self._enough_for_go(total):
-            return Decision.GO if hour.burst(look) < self._too_large(total) else Decision.HOLD
+            return Decision.GO if hour.burst(look) < self._too_large(total - bad) else Decision.HOLD
         return Decision.NO_GO if bad >= self._enough_for_no_go(total) else Decision.HOLD
 
     def watch(self, hour: Hour, window: int = 1) -> Decision:
-        """Judge at every look until one decides; there is no GO before the window, in looks, has passed."""
+        """Judge at every look until one decides.
+
+        Before the window, in looks, has passed there is no GO, and for a NO-GO the largest burst is one failure.
+        """
         for look in range(1, hour.looks + 1):
             decision = self.look(hour, look)
-            if decision is Decision.NO_GO or (decision is Decision.GO and look >= window):
+            if look >= window and decision is not Decision.HOLD:
+                return decision
+            apart = hour.bad[look] - max(hour.burst(look) - 1, 0)
+            if decision is Decision.NO_GO and apart >= self._enough_for_no_go(hour.total(look)):
                 return decision
         return Decision.HOLD
 

@@ -72,9 +72,9 @@ class Gatherer:
 
         Nobody else can know: the log of looks may be another machine's, or gone.
         """
-        looks = self.looks.get(gate.id, Looks(1, self.now))
-        only = gate.looks == "once" and looks.count == 1 and not self.waits
-        return None if only else looks.first_at
+        looks = self.looks.get(gate.id)
+        only = gate.looks == "once" and looks is not None and looks.count == 1 and not self.waits
+        return None if only else (looks.first_at if looks else self.now)
 
 
 def _skewed(skew: float | None, interval: float) -> CheckResult | None:

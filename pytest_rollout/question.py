@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from pytest_rollout.compare import compare
+from pytest_rollout.errors import SourceError
 from pytest_rollout.judge.demand import Demand, Restarts
 from pytest_rollout.judge.quantile import judge_quantile
 from pytest_rollout.judge.samples import Series, Window, shown, stretch
@@ -28,6 +29,7 @@ from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.kinds import AtLeast, Burn, BurnPair, Counter, Quantile, Ratio
 from pytest_rollout.plan.promql import LOOKBACK, Selector, parse_selector, selectors
 from pytest_rollout.reader import LOOKBACK_IN_SCRAPES, Moment, Reader
+from pytest_rollout.sources.native import NativeBucket, histogram, told_throughout
 from pytest_rollout.sources.prometheus import Prometheus
 from pytest_rollout.target import Target
 from pytest_rollout.units import format_duration
@@ -121,12 +123,12 @@ class Question:
         """Return the raw counters of a ratio."""
         reader = self.reader(window)
         bad, total = parse_selector(ratio.bad), parse_selector(ratio.total)
-        all_of_it = reader.raw(ratio.total)
+        all_of_it = _numbers(ratio.total, reader.raw(ratio.total))
         watch = reader.watch(total, all_of_it)
         if bad.narrows(total):
             part = tuple(one for one in all_of_it if bad.matches(one.labels))
             return RatioEvidence(bad=part, total=all_of_it, watch=watch, bad_labels=bad.demanded_labels)
-        failures = reader.raw(ratio.bad)
+        failures = _numbers(ratio.bad, reader.raw(ratio.bad))
         absent = ratio.absent_is == 0
         own = reader.watch(bad, failures, absent_is_zero=absent)
         return RatioEvidence(bad=failures, total=all_of_it, watch=watch, bad_watch=own, absent_is_zero=absent)
@@ -148,14 +150,39 @@ class Question:
         return self._judged(buckets, watch, window, partial(judge_quantile, quantile.q))
 
     def buckets(self, quantile: Quantile, window: Window) -> tuple[tuple[Series, ...], Watch]:
-        """Return the raw buckets of a histogram, and how they were watched."""
+        """Return the raw buckets of a histogram, and how they were watched.
+
+        Classic ones if there are any, for the plan knows their bounds; else those of the native histogram.
+        """
         reader = self.reader(window)
-        buckets = reader.raw(quantile.selector)
-        return buckets, reader.watch(parse_selector(quantile.selector), buckets)
+        classic = reader.raw(quantile.selector)
+        watch = reader.watch(parse_selector(quantile.selector), classic)
+        found = reader.raw(quantile.native)
+        native = tuple(one for one in found if isinstance(one, NativeBucket))
+        if classic or watch.counted:
+            return classic, self._beside(classic, watch, found, reader.counted(quantile.native))
+        if not native:
+            return (), watch
+        exact = told_throughout(native, window)
+        own = reader.watch(parse_selector(quantile.native), exact)
+        bounds = len({one.labels["le"] for one in exact})
+        return exact, replace(own, counted=(own.counted or 0) * bounds)  # the server counts histograms, not bounds
+
+    def _beside(self, classic: Sequence[Series], watch: Watch, found: Sequence[Series], counted: int) -> Watch:
+        """Return how classic buckets were watched, if native histograms beside them may have what those have not."""
+        native = {histogram(one) for one in found if isinstance(one, NativeBucket)}
+        others = sum(not isinstance(one, NativeBucket) for one in found)
+        alone = native - {histogram(one) for one in classic}
+        unseen = len(alone) + abs(counted - len(native) - others)
+        if not unseen:
+            return watch
+        said = sorted(f"{shown(dict(one))} has a native histogram and no classic buckets" for one in alone)
+        self.notes.extend(note for note in said if note not in self.notes)
+        return replace(watch, counted=max(watch.counted or 0, len(classic)) + unseen)
 
     def _counter(self, counter: Counter, window: Window) -> CheckResult:
         reader = self.reader(window)
-        series = reader.still(counter.of)
+        series = _numbers(counter.of, reader.still(counter.of))
         watch = reader.watch(parse_selector(counter.of), series, absent_is_zero=counter.absent_is == 0)
         return self._judged(series, watch, window, judge_counter)
 
@@ -222,7 +249,7 @@ class Question:
                 ready_in=missing,
             )
         own = reader.about(Window(end - length, end, length))
-        series = own.raw(selector.text)
+        series = _numbers(selector.text, own.raw(selector.text))
         if not series:
             return inconclusive(Reason.NO_DATA, f"no series matches {selector.text}; check its name and the scrape")
         stale = self._stale(selector, series, own) if not length else None
@@ -285,6 +312,13 @@ class Question:
 def _just_flipped(window: Window) -> CheckResult:
     said = f"the flip was just now; decides in about {format_duration(window.wanted)}"
     return inconclusive(Reason.WINDOW_NOT_ELAPSED, said, ready_in=window.wanted)
+
+
+def _numbers(selector: str, found: tuple[Series, ...]) -> tuple[Series, ...]:
+    """Return series that are no native histograms: events of those cannot be counted bucket by bucket."""
+    if any(isinstance(one, NativeBucket) for one in found):
+        raise SourceError(f"{selector} is a native histogram, numbers were asked for; only a quantile reads those")
+    return found
 
 
 def _by_labels(series: Iterable[Series], labels: Sequence[str]) -> dict[str, tuple[Series, ...]]:

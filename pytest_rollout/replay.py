@@ -45,7 +45,7 @@ def bundle(rollout: str, scene: Scene, gates: Sequence[Gate], decided: Decided) 
             "flags": {name: flag.model_dump() for name, flag in stage.flags.items()},
             "settle": stage.settle,
         },
-        "gates": [gate.source for gate in gates],
+        "gates": [gate.source for gate in gates if gate.id not in decided.earlier],
         "environment": {
             "name": target.environment,
             "time_scale": target.time_scale,
@@ -60,7 +60,7 @@ def bundle(rollout: str, scene: Scene, gates: Sequence[Gate], decided: Decided) 
             "waits": look.waits,
         },
         "answers": scene.recording.dump() if scene.recording else [],
-        "results": {name: result.to_dict() for name, result in decided.results.items()},
+        "results": {name: result.to_dict() for name, result in decided.results.items() if name not in decided.earlier},
     }
 
 

@@ -64,10 +64,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The last look at a stage, and what came of it."""
+    """The last look at a stage, and the result of every check."""
 
     look: Look
     results: dict[str, CheckResult]
+    earlier: frozenset[str] = frozenset()
+    """Checks that an earlier look found breached; that stands, and the last look says nothing of them."""
 
 
 Progress = Callable[[Waiting], None]
@@ -83,8 +85,8 @@ def decide(
 ) -> Decided:
     """Return the result of every gate, and of the flags of the stage, all at one instant.
 
-    Looks again while a check may still be decided within ``wait`` seconds. Stops at the first certain breach,
-    unless ``exhaustive``: then every other check is followed to its own end.
+    Looks again while a check may still be decided within ``wait`` seconds. Stops at the first breach, for it is
+    certain, unless ``exhaustive``: then every other check is followed to its own end.
     """
     clock, begun = scene.clock, scene.clock.now()
     observer = _Observer(scene, gates, waits=wait > 0)
@@ -94,13 +96,16 @@ def decide(
         pending = {name: result for name, result in decided.results.items() if result.may_still_arrive}
         # Also true when nothing is pending: then there is nothing to wait for.
         hopeless = all((result.ready_in or 0.0) > wait - waited for result in pending.values())
-        breached = any(result.verdict is Verdict.BREACHED for result in decided.results.values())
+        breached = {name: one for name, one in decided.results.items() if one.verdict is Verdict.BREACHED}
         if hopeless or (breached and not exhaustive):
             return decided
         progress(Waiting(sorted(pending), waited, wait))
         soonest = min(result.ready_in or 0.0 for result in pending.values())
         clock.sleep(min(max(soonest, 0.25), 1.0))
-        decided = observer.look(first=False)
+        stands = {gate.id: breached[gate.id] for gate in gates if gate.id in breached and gate.canary is None}
+        observer.gates = [gate for gate in gates if gate.id not in stands]
+        latest = observer.look(first=False)
+        decided = Decided(latest.look, latest.results | stands, frozenset(stands))
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -68,3 +69,8 @@ def format_value(value: float | None, unit: str) -> str:
     if unit == "seconds":
         return format_duration(value)
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
+
+
+def format_moment(moment: float) -> str:
+    """Return unix seconds as ``2026-11-21T13:16:36Z``."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

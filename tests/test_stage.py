@@ -36,6 +36,7 @@ RATIO = {
     "below": "1%",
     "over": "10s",
 }
+ONCE = {**RATIO, "looks": "once"}
 """405 good requests, those surely in the window, are enough for the only look (0.025 ** (1 / 405) > 0.99), not else."""
 FLAGS = {"READS": {"value": True, "cohort": "admin"}}
 PROCESS = {"job": "app", "instance": "a:1"}
@@ -435,21 +436,37 @@ GROWING = (START - 20, START - 1.5)
 """The last stretch of at least 10 s since the flip, 1000 s ago, if there is one every 10 s."""
 
 
-def test_the_only_look_may_be_surer_than_one_of_many() -> None:
+def test_the_only_look_that_the_plan_promises_may_be_surer_than_one_of_many() -> None:
     world = World()
-    once = world.decide(RATIO, COUNTER)
+    once = world.decide(ONCE, COUNTER)
     assert words(once)["errors"] == "passed within-limit"
     assert (once["errors"].window, once["rollbacks"].window) == (SLIDING, SLIDING)
-    again = world.decide(RATIO, COUNTER)
-    assert words(again)["errors"] == "inconclusive too-few-samples"
-    assert (again["errors"].window, again["rollbacks"].window) == (GROWING, GROWING)
 
 
-def test_a_run_that_waits_looks_more_than_once_from_the_first_look_on() -> None:
+def test_a_later_run_finds_that_the_promise_was_not_kept() -> None:
     world = World()
-    results = world.decide(RATIO, COUNTER, wait=0.5)
+    world.decide(ONCE, COUNTER)
+    again = world.decide(ONCE, COUNTER)
+    assert words(again)["errors"] == "inconclusive too-few-samples"
+    assert again["errors"].window == GROWING
+    assert again["rollbacks"].window == SLIDING  # what is counted out is as sure at every look
+
+
+def test_a_run_that_waits_breaks_the_promise_from_the_first_look_on() -> None:
+    world = World()
+    results = world.decide(ONCE, wait=0.5)
     assert (words(results)["errors"], world.now) == ("inconclusive too-few-samples", START)
-    assert results["rollbacks"].window == GROWING
+    assert results["errors"].window == GROWING
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_without_a_promise_a_log_that_is_gone_makes_nothing_surer(*, forgets: bool) -> None:
+    world = World()
+    for _ in range(2):
+        results = world.decide(RATIO)
+        assert (words(results)["errors"], results["errors"].window) == ("inconclusive too-few-samples", GROWING)
+        if forgets:
+            world.looked.clear()
 
 
 def test_a_run_that_waits_gets_more_evidence_until_it_is_enough() -> None:
@@ -479,15 +496,15 @@ def test_what_nobody_measures_is_not_looked_at() -> None:
 def test_another_gate_was_not_looked_at() -> None:
     world = World()
     world.decide(COUNTER)
-    assert words(world.decide(RATIO))["errors"] == "passed within-limit"
+    assert words(world.decide(ONCE))["errors"] == "passed within-limit"
 
 
 def test_another_flip_begins_anew() -> None:
     world = World()
-    world.decide(RATIO)
-    assert words(world.decide(RATIO))["errors"] == "inconclusive too-few-samples"
+    world.decide(ONCE)
+    assert words(world.decide(ONCE))["errors"] == "inconclusive too-few-samples"
     world.flipped_at = START - 100
-    anew = world.decide(RATIO)
+    anew = world.decide(ONCE)
     assert (words(anew)["errors"], anew["errors"].window) == ("passed within-limit", SLIDING)
     assert [flip for _, flip, _ in world.looked] == [START - 1000, START - 1000, START - 100]
 
@@ -510,10 +527,10 @@ def test_a_flip_during_the_wait_is_recorded_as_a_look_of_its_own() -> None:
 
 def test_without_a_flip_the_first_look_begins_what_grows() -> None:
     world = World()
-    first = world.decide(RATIO, flags={})
+    first = world.decide(ONCE, flags={})
     assert (words(first)["errors"], first["errors"].window) == ("passed within-limit", SLIDING)
     world.now += 1
-    later = world.decide(RATIO, flags={})
+    later = world.decide(ONCE, flags={})
     assert (words(later)["errors"], later["errors"].window) == (
         "inconclusive too-few-samples",
         (SLIDING[0], SLIDING[1] + 1),

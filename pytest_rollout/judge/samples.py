@@ -139,7 +139,7 @@ def grown(series: Iterable[Series], window: Window) -> tuple[float, float]:
     return surely, perhaps
 
 
-def largest_burst(found: Iterable[Rise], seconds: float) -> float:
+def largest_burst(found: Sequence[Rise], seconds: float) -> float:
     """Return the most events that may have happened within any stretch of so many seconds.
 
     A rise counts in every stretch that it touches, so a lost sample can only make a burst larger.

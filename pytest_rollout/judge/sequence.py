@@ -5,7 +5,8 @@ each share ``s`` that is asked about, a bet is placed against "the true share is
 all smaller shares, of their likelihood ratios. If the claim is true, the bet is a non-negative supermartingale that
 begins at 1, so the chance that it *ever* reaches ``1 / tail`` is at most ``tail`` (Ville 1939; Robbins, Annals of
 Mathematical Statistics 41, 1970; Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 49, 2021, for
-confidence sequences). The mixture is a Beta(1/2, 1/2) cut off at ``s``.
+confidence sequences). That mixture is a Beta(1/2, 1/2) cut off at ``s``; the one against "at most ``s``", over all
+larger shares, is even in their logarithm.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pytest_rollout.judge.binomial import Interval
 
 _HALF = 0.5
 _KEPT = 4096
+_LEAST = 1e-12
+"""The smallest share that is asked about."""
 _NOTHING = -1e9
 """The logarithm of a bet that is lost beyond what a double can hold."""
 
@@ -30,9 +33,13 @@ def interval(bad: float, total: float, tail: float) -> Interval:
     return Interval(lower(bad, total, tail), upper(bad, total, tail))
 
 
+@lru_cache(_KEPT)
 def lower(bad: float, total: float, tail: float) -> float:
-    """Return the lower end of the interval: the upper one of the good requests."""
-    return 1 - upper(total - bad, total, tail)
+    """Return the lower end of the interval: the largest share that the bet has not been won against."""
+    if bad <= 0 or total <= 0:
+        return 0.0
+    wanted = -math.log(tail)
+    return crossing(lambda share: max(wanted - log_bet_above(bad, total, share), -50.0), _LEAST, min(bad / total, 1.0))
 
 
 @lru_cache(_KEPT)
@@ -65,4 +72,17 @@ def log_bet(bad: float, total: float, share: float) -> float:
     if below <= 0:
         return _NOTHING
     won = log_beta(a, b) + math.log(below) - log_beta(_HALF, _HALF) - math.log(incomplete_beta(_HALF, _HALF, share))
+    return won - bad * math.log(share) - (total - bad) * math.log1p(-share)
+
+
+def log_bet_above(bad: float, total: float, share: float) -> float:
+    """Return the logarithm of the bet against "the true share is at most ``share``".
+
+    It is spread evenly over the logarithm of the larger shares: a limit that is exceeded is exceeded by some factor,
+    and small shares are what limits are about.
+    """
+    above = incomplete_beta(total - bad + 1, bad, 1 - share)
+    if share >= 1 or above <= 0:
+        return _NOTHING
+    won = log_beta(bad, total - bad + 1) + math.log(above) - math.log(-math.log(share))
     return won - bad * math.log(share) - (total - bad) * math.log1p(-share)

@@ -12,7 +12,7 @@ from pytest_rollout.judge.counts import lost_at_restarts
 from pytest_rollout.judge.demand import Demand, short_window, unusable
 from pytest_rollout.judge.samples import Rise, Series, Window, rises, shown
 from pytest_rollout.judge.watch import Watch, Watched
-from pytest_rollout.units import format_value
+from pytest_rollout.units import format_moment, format_value
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 
 _HOLDS = {"below": operator.lt, "at_most": operator.le, "above": operator.gt, "at_least": operator.ge}
@@ -51,7 +51,7 @@ def judge_counter(series: Sequence[Series], watch: Watch, window: Window, demand
     )
     if surely > demand.limit:
         first = sure[0]
-        where = f"; first at {first.at:.0f} on {shown(first.labels)}"
+        where = f"; first at {format_moment(first.at)} on {shown(first.labels)}"
         return replace(base, verdict=Verdict.BREACHED, reason=Reason.LIMIT_BREACHED, message=base.message + where)
     doubt = _counter_unproven(watched) or (_perhaps(found, watched, lost) if risen > demand.limit else None)
     return base.because(doubt) if doubt else base
@@ -82,8 +82,8 @@ def _perhaps(found: Sequence[Rise], watched: Watched, lost: float) -> CheckResul
     by = format_value(first.by, "count")
     return inconclusive(
         Reason.COVERAGE,
-        f"{shown(first.labels)} was {by} higher at {first.at:.0f}, in the window or before: the scrape that would tell "
-        "is missing; let the window pass again",
+        f"{shown(first.labels)} was {by} higher at {format_moment(first.at)}, in the window or before: the scrape that "
+        "would tell is missing; let the window pass again",
         ready_in=window.clear_of(first.at),
     )
 

@@ -19,6 +19,7 @@ _WORDS = {
     "model_type": "a mapping of keys to values is needed here",
     "dict_type": "a mapping of keys to values is needed here",
     "tuple_type": "a list is needed here",
+    "string_too_long": "a name has at most 100 characters",
     "too_short": "at least one entry is needed here",
 }
 

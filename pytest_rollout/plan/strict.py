@@ -12,7 +12,7 @@ from pytest_rollout import units
 
 Duration = Annotated[float, BeforeValidator(units.parse_duration)]
 Share = Annotated[float, BeforeValidator(units.parse_share)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
 
 
 def wrong(key: str, message: str) -> PydanticCustomError:

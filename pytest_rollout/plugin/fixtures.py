@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pytest_rollout.verdict import CheckResult
 
 
+_LONGEST = 80
+"""Characters of a test's name in the name of a file, which has 255 at most."""
+
+
 @pytest.fixture(scope="session")
 def rollout_target(pytestconfig: pytest.Config) -> Target:
     """The environment of this run: ``url``, ``flags_url``, ``scaled(seconds)`` and so on."""
@@ -113,7 +117,7 @@ def _gate(item: pytest.Item, number: int, keys: dict[str, Any]) -> Gate:
     name = re.sub(r"[^a-z0-9._-]+", "-", item.name.lower()).strip("-._")
     mark = hashlib.sha256(f"{item.nodeid}#{number}".encode()).hexdigest()[:8]
     try:
-        gate = Gate.model_validate({"id": f"{name}-{mark}", **keys})
+        gate = Gate.model_validate({"id": f"{name[:_LONGEST]}-{mark}", **keys})
     except ValidationError as exc:
         raise GateError(f"{item.name}: {'; '.join(map(_fault, exc.errors()))}") from None
     if wrong := [found.message for found in lint_gate(gate, ()) if found.severity == "error"]:

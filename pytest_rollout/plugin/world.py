@@ -209,7 +209,9 @@ class World:
             return {gate: _unkept(result, exc) for gate, result in decided.results.items()}
         kept = {"file": f"{EVIDENCE_FOLDER}/{file}", "sha256": digest}
         return {
-            gate: replace(result, derivation={**result.derivation, "evidence": kept})
+            gate: result
+            if gate in decided.earlier
+            else replace(result, derivation={**result.derivation, "evidence": kept})
             for gate, result in decided.results.items()
         }
 

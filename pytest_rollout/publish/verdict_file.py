@@ -22,7 +22,8 @@ def write_verdict(path: Path, document: Mapping[str, Any]) -> None:
     except (TypeError, ValueError) as error:
         raise PublishError(f"{path}: not written: {error}; put plain numbers, texts or null there") from error
     try:
-        write_atomic(path, text)
+        # Half a surrogate pair, as a server may send it, is no text; escaped it is still JSON.
+        write_atomic(path, text.encode(errors="backslashreplace"))
     except OSError as error:
         raise PublishError(
             f"{path}: not written: {error.strerror}; make the folder writable or choose another"

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pytest_rollout.judge.samples import Series
+from pytest_rollout.sources.native import read_native
 
 VALUES = ("vector", "scalar")
 RANGES = ("matrix",)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0, "y": 365 * 86400.0}
+_HARMLESS = 40
+"""So many characters of an answer about targets come before the first target."""
 _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 _FAMILY_TYPES = {
     "_total": frozenset({"counter"}),
@@ -36,7 +39,6 @@ class ScrapeTarget:
     instance: str
     interval: float
     health: str
-    last_error: str
 
 
 def read_body(text: str) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def read_notes(body: Mapping[str, Any]) -> tuple[str, ...]:
 def read_series(data: Any, asked: Sequence[str]) -> tuple[Series, ...]:
     """Return the series of a query, each label set once, each with samples in the order of time.
 
-    ``asked`` are the result types that may come.
+    ``asked`` are the result types that may come. A native histogram in a range comes as its buckets, see native.py.
     """
     kind, result = (data.get("resultType"), data.get("result")) if isinstance(data, dict) else (None, None)
     if not isinstance(kind, str) or kind not in asked:
@@ -83,7 +85,8 @@ def read_series(data: Any, asked: Sequence[str]) -> tuple[Series, ...]:
         return (Series({}, (_sample(result),)),)
     if not isinstance(result, list):
         raise ValueError(f"a {kind} of {_short(result)}")
-    series = tuple(_series(one, kind) for one in result)
+    plain = tuple(_series(one, kind) for one in result if not _native(one, kind))
+    series = (*plain, *read_native((_labels(one), _only(one)) for one in result if _native(one, kind)))
     seen: set[frozenset[tuple[str, str]]] = set()
     for one in series:
         labels = frozenset(one.labels.items())
@@ -93,10 +96,26 @@ def read_series(data: Any, asked: Sequence[str]) -> tuple[Series, ...]:
     return series
 
 
-def _series(one: Any, kind: str) -> Series:
+def _labels(one: Any) -> dict[str, str]:
     labels = one.get("metric") if isinstance(one, dict) else None
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         raise ValueError(f"a series without labels: {_short(one)}")
+    return labels
+
+
+def _native(one: Any, kind: str) -> bool:
+    return kind in RANGES and isinstance(one, dict) and bool(one.get("histograms"))
+
+
+def _only(one: Mapping[str, Any]) -> list[Any]:
+    """Return the samples of a native histogram that has no others."""
+    if "values" in one:
+        raise ValueError(f"{one['metric']} is a native histogram at some times and a number at others")
+    return _listed(one["histograms"], "histograms")
+
+
+def _series(one: Any, kind: str) -> Series:
+    labels = _labels(one)
     if "histogram" in one or "histograms" in one:
         raise ValueError(f"the native histogram {labels} came, numbers were asked for")
     pairs = [one.get("value")] if kind == "vector" else one.get("values")
@@ -133,8 +152,35 @@ def _target(one: Any) -> ScrapeTarget:
         instance=str(labels.get("instance", "")),
         interval=read_duration(one.get("scrapeInterval")),
         health=str(one.get("health", "unknown")),
-        last_error=str(one.get("lastError", "")),
     )
+
+
+def bare_targets(text: str) -> str:
+    """Return an answer about targets with nothing but what `read_targets` needs.
+
+    Where a target is scraped, why that failed and the labels of discovery may hold tokens and passwords: parameters
+    of the scrape are in all three.
+    """
+    body = read_json(text)
+    if not isinstance(body, dict):
+        return f"{text[:_HARMLESS]}... ({len(text)} characters)"
+    told = {key: body[key] for key in ("status", "warnings", "infos") if key in body}
+    data = body.get("data")
+    targets = data.get("activeTargets") if isinstance(data, dict) else None
+    if isinstance(targets, list):
+        told["data"] = {"activeTargets": [_bare(one) for one in targets]}
+    elif data is not None:
+        told["data"] = {}
+    return json.dumps(told)
+
+
+def _bare(one: Any) -> dict[str, Any]:
+    target = one if isinstance(one, dict) else {}
+    out = {key: target[key] for key in ("scrapeInterval", "health") if isinstance(target.get(key), str)}
+    labels = target.get("labels")
+    if isinstance(labels, dict):
+        out["labels"] = {key: labels[key] for key in ("instance", "job") if key in labels}
+    return out
 
 
 def read_exporters(data: Any) -> frozenset[tuple[str, str, str]]:

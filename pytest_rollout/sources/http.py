@@ -20,6 +20,8 @@ LARGEST_BODY = 256 * 2**20
 """Bytes of an answer, unpacked; more is refused."""
 _DATE_RESOLUTION = 1.0
 _TOO_MANY_REQUESTS = 429
+_SECRET = 8
+"""Words of a header this long may be secret: shorter ones are not taken out of answers."""
 _SERVER_ERRORS = 500
 
 
@@ -89,6 +91,7 @@ class Http:
         self._deadline = deadline
         self._wall = wall
         self._largest = largest
+        self._secrets = [word for value in (headers or {}).values() for word in value.split() if len(word) >= _SECRET]
         self._client = httpx.Client(trust_env=False, transport=_transport(), headers=dict(headers or {}))
 
     def __call__(self, method: str, url: str, /, *, form: Mapping[str, str] | None = None, json: Any = None) -> Answer:
@@ -103,7 +106,10 @@ class Http:
             sent = self._wall()
             with self._client.stream(method, url, data=data, json=json, timeout=timeout) as response:
                 received = self._wall()
-                return _answer(response, self._read(response, place, until), sent, received)
+                text = self._read(response, place, until)
+                for secret in self._secrets:  # an error page may show the request that it is about
+                    text = text.replace(secret, "***")
+                return _answer(response, text, sent, received)
         except TimeoutError:
             raise SourceUnreachable(f"{place}: no complete answer within {self._deadline:g} s") from None
         except (httpx.InvalidURL, UnicodeError):  # the second is about names that cannot be

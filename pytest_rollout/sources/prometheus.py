@@ -32,7 +32,7 @@ class Found:
 
 
 class Prometheus:
-    """A Prometheus-compatible HTTP API. Answers are kept per instance: the same question is asked once.
+    """A Prometheus-compatible HTTP API. Answers and faults are kept: the same question is asked once.
 
     A question takes at most 2 s and one deadline of the transport. Every method that asks raises
     SourceUnreachable (nobody answered, 429, 5xx), QueryRefused (any other 4xx) or SourceError (not an answer).
@@ -132,12 +132,16 @@ class Prometheus:
     ) -> T:
         key = (method, path, *sorted((form or {}).items()))  # so one path is always read in one way
         if key not in self._known:
-            body = self._ask(method, path, form)
             try:
-                self._known[key] = read(body)
+                self._known[key] = read(self._ask(method, path, form))
+            except SourceError as exc:
+                self._known[key] = exc  # or a later gate could be told otherwise than this one, at the same instant
             except ValueError as exc:
-                raise SourceError(f"{self._place}: {fault}: {exc}") from exc
-        return self._known[key]  # type: ignore[no-any-return]
+                self._known[key] = SourceError(f"{self._place}: {fault}: {exc}")
+        known = self._known[key]
+        if isinstance(known, SourceError):
+            raise known.with_traceback(None)
+        return known  # type: ignore[no-any-return]
 
     def _ask(self, method: str, path: str, form: Mapping[str, str] | None) -> dict[str, Any]:
         answer = retried(lambda: self._http(method, self._url + path, form=form), budget=_RETRY_BUDGET)

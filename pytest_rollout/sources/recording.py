@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json as encoder
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pytest_rollout.errors import SourceError, SourceUnreachable
+from pytest_rollout.sources.answers import bare_targets
 from pytest_rollout.sources.http import Answer, Transport, Unchanging, without_credentials
 
 Recorded = Mapping[str, Any]
 """A question and its answer, of what JSON can hold; see ``Recording.dump``."""
+_OK = 200
 _Question = tuple[str, str, str, str]
 
 
 class Recording:
     """A transport that keeps the last answer to every question below a base URL.
 
-    Neither the base URL nor headers are kept, so no credentials are.
+    Neither the base URL nor headers are kept, so no credentials are. Answers about targets are handed on and kept
+    without what nothing is judged by: there are credentials in it (see ``bare_targets``).
     """
 
     def __init__(self, http: Transport, base: str) -> None:
@@ -29,7 +33,7 @@ class Recording:
         """Return the answer of the transport. Raises what it raises, and ValueError for a URL not below the base."""
         asked = _asked(method, _path(url, self._base), form, json)
         try:
-            answer = self._http(method, url, form=form, json=json)
+            answer = _bare(asked["path"], self._http(method, url, form=form, json=json))
         except SourceError as exc:
             fault = str(exc).removeprefix(without_credentials(self._base))
             self._keep(asked, {"fault": fault, "unreachable": isinstance(exc, SourceUnreachable)})
@@ -72,6 +76,12 @@ class Replayed:
             raise (Unchanging if kept.get("unreachable", True) else SourceError)(place + kept["fault"])
         again = float("inf")  # it would say the same
         return Answer(kept["status"], kept["text"], kept.get("skew"), kept.get("took", 0.0), again)
+
+
+def _bare(path: str, answer: Answer) -> Answer:
+    if answer.status != _OK or path.partition("?")[0] != "/api/v1/targets":
+        return answer
+    return replace(answer, text=bare_targets(answer.text))
 
 
 def _path(url: str, base: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pytest_rollout.judge import binomial
-from pytest_rollout.judge.sequence import interval, log_bet, spent
+from pytest_rollout.judge.sequence import interval, log_bet, log_bet_above, spent
 
 TAIL = 0.025
 COUNTS = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -37,7 +37,55 @@ COUNTS = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.
 def test_known_bounds(bad: int, total: int, tail: float, high: float) -> None:
     precise = 1e-9 if total < 10**7 else 1e-7
     assert interval(bad, total, tail).high == pytest.approx(high, rel=precise)
-    assert 1 - interval(total - bad, total, tail).low == pytest.approx(high, rel=precise, abs=1e-9)
+
+
+# The same for the mixture above, which is even in the logarithm.
+@pytest.mark.parametrize(
+    ("bad", "total", "tail", "low"),
+    [
+        (1, 10, TAIL, 0.000309259334751305),
+        (5, 10, TAIL, 0.109916801730242),
+        (10, 10, TAIL, 0.5841869847872874),
+        (3, 1000, TAIL, 0.0001921143270292556),
+        (50, 1000, TAIL, 0.02962811453107593),
+        (12, 6012, TAIL, 0.0006018877254781748),
+        (38, 3600, 0.01519817754635067, 0.005463733165741509),
+        (250, 10**6, TAIL, 0.0001930595210024075),
+        (1000, 10**6, 0.001, 0.0008565796171456571),
+    ],
+)
+def test_known_lower_bounds(bad: int, total: int, tail: float, low: float) -> None:
+    assert interval(bad, total, tail).low == pytest.approx(low, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("bad", "total", "share", "wanted"),
+    [
+        (3, 1000, 0.001, -0.3226053991662154),
+        (12, 6012, 0.0005, 5.27838038756094),
+        (50, 1000, 0.06, -3.710534966519287),
+        (5, 10, 0.5, -0.8165167098990285),
+    ],
+)
+def test_known_bets_above(bad: int, total: int, share: float, wanted: float) -> None:
+    assert log_bet_above(bad, total, share) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.03, 0.3, 0.5])
+def test_a_bet_above_is_fair_if_the_share_is_what_it_bets_against(share: float) -> None:
+    for bad, total in ((1, 5), (3, 7), (2, 40), (40, 40)):
+        later = share * math.exp(log_bet_above(bad + 1, total + 1, share))
+        later += (1 - share) * math.exp(log_bet_above(bad, total + 1, share))
+        assert later == pytest.approx(math.exp(log_bet_above(bad, total, share)), rel=1e-9)
+
+
+@pytest.mark.parametrize("below", [0.2, 0.8, 0.99])
+def test_a_bet_above_only_loses_if_the_share_is_lower(below: float) -> None:
+    truth = 0.3 * below
+    for bad, total in ((1, 5), (3, 7), (2, 40)):
+        later = truth * math.exp(log_bet_above(bad + 1, total + 1, 0.3))
+        later += (1 - truth) * math.exp(log_bet_above(bad, total + 1, 0.3))
+        assert later < math.exp(log_bet_above(bad, total, 0.3))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +142,7 @@ def test_the_bound_is_where_the_bet_is_won(counts: tuple[int, int], tail: float)
     if 0 < found.high < 1:
         assert log_bet(bad, total, found.high) == pytest.approx(-math.log(tail), abs=1e-4)
     if found.low > 0:
-        assert log_bet(total - bad, total, 1 - found.low) == pytest.approx(-math.log(tail), abs=1e-4)
+        assert log_bet_above(bad, total, found.low) == pytest.approx(-math.log(tail), abs=1e-4)
 
 
 @given(COUNTS)

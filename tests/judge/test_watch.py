@@ -199,7 +199,7 @@ DOUBTS: dict[str, tuple[Watched, Reason, str]] = {
         watched(
             QUIET,
             counted([0], {"__name__": "x", **B}),
-            watch=replace(TWO, up=(*FINE.up, up(last=1, of=B)), targets=FINE.targets),
+            watch=replace(FINE, up=(*FINE.up, up(last=1, of=B))),
         ),
         Reason.RESTART,
         LEFT,
@@ -208,7 +208,7 @@ DOUBTS: dict[str, tuple[Watched, Reason, str]] = {
         watched(
             QUIET,
             counted([0] * 2, {"__name__": "x", **B}),
-            watch=replace(TWO, up=(*FINE.up, up(last=2, of=B)), targets=FINE.targets),
+            watch=replace(FINE, up=(*FINE.up, up(last=2, of=B))),
         ),
         Reason.RESTART,
         LEFT,

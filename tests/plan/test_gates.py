@@ -122,8 +122,24 @@ FAULTS = {
     ),
     "half a series expected": (
         f"{RATIO}, below: 1%, over: 5m, expect_series: 2.5",
-        "7:80: Input should be a valid integer, got a number with a fractional part",
+        "7:80: Input should be a valid integer",
     ),
+    "yes for a number of series": (
+        f"{RATIO}, below: 1%, over: 5m, expect_series: yes",
+        "7:80: Input should be a valid integer",
+    ),
+    "restarts of a value": ("promql: x, below: 5, restarts: charge", "7:38: a promql gate does not take 'restarts'"),
+    "several series for one value": (
+        "promql: x, below: 5, expect_series: 2",
+        "7:38: a promql gate has one value; to expect several series, say quantifier: all",
+    ),
+    # looks
+    "another number of looks": (
+        f"{RATIO}, below: 1%, over: 5m, looks: twice",
+        "7:72: Input should be 'once' or 'again'",
+    ),
+    "looks at a count": (f"{COUNTER}, at_most: 0, over: 5m, looks: once", "7:57: a counter gate does not take 'looks'"),
+    "looks at a value": ("promql: x, below: 5, looks: once", "7:38: a promql gate does not take 'looks'"),
     # groups
     "groups of nobody knows how many": (f"{COUNTER}, at_most: 0, over: 5m, by: [a]", f"7:57: {EXPECT}"),
     "a label for a list": (f"{COUNTER}, at_most: 0, over: 5m, by: a, expect_series: 2", f"7:61: {NO_LIST}"),
@@ -269,10 +285,29 @@ def test_what_a_gate_does_not_say_is_strict(tmp_path: Path) -> None:
     gate = load(tmp_path, f"{RATIO}, below: 0.5%, over: 30m")
     assert (gate.over, gate.coverage, gate.confidence, gate.max_gap) == (1800.0, 0.95, 0.95, None)
     assert (gate.restarts, gate.warnings, gate.expect_series) == ("hold", "hold", None)
-    assert (gate.by, gate.quantifier, gate.streak) == ((), None, None)
+    assert (gate.by, gate.quantifier, gate.streak, gate.looks) == ((), None, None, "again")
 
 
-WATCHED = "coverage: 90%, max_gap: 1m, restarts: charge, expect_series: 2, warnings: allow"
+@pytest.mark.parametrize(
+    "keys",
+    [
+        f"{RATIO}, below: 1%, over: 5m",
+        f"{QUANTILE}, below: 1ms, over: 5m",
+        f"baseline: {{now: {{{RATIO}}}, before: 1d}}, at_most: 10%, over: 5m",
+        "burn: {bad: x, total: y, objective: 99%}",
+    ],
+)
+@pytest.mark.parametrize("said", ["once", "again"])
+def test_what_has_bounds_may_promise_one_look(tmp_path: Path, keys: str, said: str) -> None:
+    assert load(tmp_path, f"{keys}, looks: {said}").looks == said
+
+
+@pytest.mark.parametrize("said", ["charge", "ignore"])
+def test_a_restart_may_be_charged_or_ignored(tmp_path: Path, said: str) -> None:
+    assert load(tmp_path, f"{COUNTER}, at_most: 0, over: 5m, restarts: {said}").restarts == said
+
+
+WATCHED = "coverage: 90%, max_gap: 1m, expect_series: 2, warnings: allow"
 
 
 @pytest.mark.parametrize(
@@ -288,7 +323,7 @@ WATCHED = "coverage: 90%, max_gap: 1m, restarts: charge, expect_series: 2, warni
 )
 def test_what_is_measured_may_be_watched_as_the_plan_says(tmp_path: Path, keys: str) -> None:
     gate = load(tmp_path, f"{keys}, {WATCHED}")
-    assert (gate.coverage, gate.max_gap, gate.restarts) == (0.9, 60.0, "charge")
+    assert (gate.coverage, gate.max_gap) == (0.9, 60.0)
     assert (gate.expect_series, gate.warnings) == (2, "allow")
 
 
@@ -307,10 +342,20 @@ def test_some_of_the_groups_or_series_have_to_pass(tmp_path: Path, said: str, wa
     assert (values.by, values.quantifier) == ((), wanted)
 
 
-@pytest.mark.parametrize("said", ["most", "{}", "{at_least: 0}", "{atleast: 1}", "[all]"])
-def test_another_quantifier_is_refused(tmp_path: Path, said: str) -> None:
-    with pytest.raises(PlanError, match=r"shop\.rollout\.yaml:7:96: Input should be 'all' or 'any'"):
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("most", "7:96: 'most' is not a quantifier; write all, any, or {at_least: 2}"),
+        ("[all]", "7:96: ['all'] is not a quantifier; write all, any, or {at_least: 2}"),
+        ("{}", "7:96: 'at_least' is missing"),
+        ("{at_least: 0}", "7:96: Input should be greater than or equal to 1"),
+        ("{atleast: 1}", "7:84: unknown key 'atleast'; did you mean 'at_least'?"),
+    ],
+)
+def test_another_quantifier_is_refused(tmp_path: Path, said: str, message: str) -> None:
+    with pytest.raises(PlanError) as refused:
         load(tmp_path, f"{COUNTER}, at_most: 0, over: 5m, by: [a], expect_series: 2, quantifier: {said}")
+    assert str(refused.value).splitlines()[-1] == f"shop.rollout.yaml:{message}"
 
 
 @pytest.mark.parametrize(

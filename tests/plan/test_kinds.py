@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -39,7 +38,7 @@ BETWEEN = "an objective must lie between 0% and 100%, both excluded"
 ORDERED = "the short window must be shorter than the long one"
 BURN = "bad: x, total: y, objective: 99%"
 PAIR = "long: 5m, short: 1m"
-ZERO = "Input should be 0"
+ZERO = "no series can only mean zero; write absent_is: 0, or leave it out"
 TWO_FORMS = "a streak needs either 'consecutive', or 'at_least' and 'of'"
 COUNTER = "at_most: 0\n        over: 5m\n        "
 
@@ -144,7 +143,9 @@ def test_a_fault_of_a_baseline_is_named_with_its_place(tmp_path: Path, said: str
 
 def test_a_baseline_begins_somewhere(tmp_path: Path) -> None:
     said = refused(tmp_path, "baseline", f"now: {{{RATIO}}}, before: yesterday", lines(LIMITED))
-    assert said.splitlines()[0] == f"8:62: 'yesterday' {NO_DURATION}"
+    assert said == f"8:62: 'yesterday' {NO_DURATION}"
+    said = refused(tmp_path, "baseline", f"now: {{{RATIO}}}, before: 0s", lines(LIMITED))
+    assert said == "8:54: a baseline must lie earlier; write before: 24h, or before: flip"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ BURNS = {
         "8:69: unknown key 'shrt'; did you mean 'short'?",
     ),
     "a rate": ("bad: 'rate(x[5m])', total: y, objective: 99%", f"8:21: 'rate(x[5m])' {NOT_BARE}"),
-    "absent is one": (f"{BURN}, absent_is: 1", f"8:61: {ZERO}"),
+    "absent is one": (f"{BURN}, absent_is: 1", f"8:61: 1: {ZERO}"),
     "a limit": (f"{BURN} | {{below: 1%}}", "9:9: a burn gate has no limit"),
     "a window": (f"{BURN} | {{over: 5m}}", "9:9: a burn gate does not take 'over'"),
     "groups": (f"{BURN} | {{by: [a]}}", "9:9: a burn gate does not take 'by'"),
@@ -292,11 +293,14 @@ def test_a_streak_wants_some_of_so_many_periods(tmp_path: Path, keys: str, expec
     ("kind", "keys", "limit"),
     [("ratio", "bad: x, total: y", "below: 1%"), ("counter", "of: x", "at_most: 0")],
 )
-@pytest.mark.parametrize("value", [1, "none", "''"])
-def test_absence_is_zero_or_nothing_is_said(tmp_path: Path, kind: str, keys: str, limit: str, value: Any) -> None:
+@pytest.mark.parametrize("value", ["1", "'none'", "''", "false"])
+def test_absence_is_zero_or_nothing_is_said(tmp_path: Path, kind: str, keys: str, limit: str, value: str) -> None:
     rest = f"{limit}\n        over: 5m"
     column = len(f"        {kind}: {{{keys}, absent_is: ") + 1
-    assert refused(tmp_path, kind, f"{keys}, absent_is: {value}", rest) == f"8:{column}: {ZERO}"
+    assert (
+        refused(tmp_path, kind, f"{keys}, absent_is: {value}", rest)
+        == f"8:{column}: {value.title() if value == 'false' else value}: {ZERO}"
+    )
     known = getattr(load(tmp_path, kind, f"{keys}, absent_is: 0", rest), kind)
     silent = getattr(load(tmp_path, kind, keys, rest), kind)
     assert (known.absent_is, silent.absent_is) == (0, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -163,7 +165,15 @@ def test_a_line(derivation: dict[str, Any], line: str) -> None:
     assert told(derivation)[0] == f"  {line}"
 
 
-@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "UTC"])
-def test_times_are_those_of_greenwich(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", zone)
+@pytest.fixture
+def kathmandu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("kathmandu")
+def test_times_are_those_of_greenwich() -> None:
     assert explain("api-5xx", RESULT) == THREE

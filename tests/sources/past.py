@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pytest_rollout.gather import Gatherer
+from pytest_rollout.judge.history import Looks
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.sources.http import Answer, Http
 from pytest_rollout.sources.prometheus import Prometheus
@@ -245,6 +246,7 @@ class Past:
         """Return what judges gates of this past, with nothing known yet."""
         self.prometheus.forget()
         interval = None if self.bent.targets else STEP  # without targets nobody else tells it
+        known.setdefault("looks", {"g": Looks(1, self.now)})
         return Gatherer(self.prometheus, replace(TARGET, scrape_interval=interval), since, self.now, **known)
 
     def said(self, gate: Mapping[str, Any], since: float | None = None) -> tuple[Verdict, Reason, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pytest_rollout.units import format_moment
 from pytest_rollout.verdict import Reason, Verdict
 from tests.sources.past import (
     BAD,
@@ -198,8 +199,8 @@ def test_what_happened_while_nobody_looked_is_counted_from_both_sides(past: Past
 def test_what_may_have_happened_before_the_window_is_not_sure(past: Past) -> None:
     past.write((ROLLBACKS, once(1, at=2)), lives={"": Life().without(FIRST, 3, 0.0)})
     said = (
-        f'rollbacks_total{{job="shop"}} was 1 higher at {past.start + 3 * STEP:.0f}, in the window or before: '
-        "the scrape that would tell is missing; let the window pass again"
+        f'rollbacks_total{{job="shop"}} was 1 higher at {format_moment(past.start + 3 * STEP)}, in the window or '
+        "before: the scrape that would tell is missing; let the window pass again"
     )
     assert past.said(COUNTER) == (*GAPPED, said)
     assert past.judged(COUNTER).may_still_arrive

@@ -11,6 +11,7 @@ from typing import Any
 from pytest_rollout.compare import compare
 from pytest_rollout.errors import SourceError
 from pytest_rollout.judge.demand import Demand, Restarts
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.quantile import judge_quantile
 from pytest_rollout.judge.samples import Series, Window, shown, stretch
 from pytest_rollout.judge.several import (
@@ -24,7 +25,7 @@ from pytest_rollout.judge.several import (
 )
 from pytest_rollout.judge.share import RatioEvidence, judge_ratio
 from pytest_rollout.judge.value import judge_counter, judge_value
-from pytest_rollout.judge.watch import Watch, Watched
+from pytest_rollout.judge.watch import Watched
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.kinds import AtLeast, Burn, BurnPair, Counter, Quantile, Ratio
 from pytest_rollout.plan.promql import LOOKBACK, Selector, parse_selector, selectors
@@ -161,8 +162,6 @@ class Question:
         native = tuple(one for one in found if isinstance(one, NativeBucket))
         if classic or watch.counted:
             return classic, self._beside(classic, watch, found, reader.counted(quantile.native))
-        if not native:
-            return (), watch
         exact = told_throughout(native, window)
         own = reader.watch(parse_selector(quantile.native), exact)
         bounds = len({one.labels["le"] for one in exact})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Instance, Series, Window, stretch
-from pytest_rollout.judge.watch import Watch
 from pytest_rollout.plan.promql import Selector, accepts
 from pytest_rollout.sources.prometheus import Found, Prometheus
 

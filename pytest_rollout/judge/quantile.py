@@ -11,9 +11,10 @@ from typing import TypeAlias
 from pytest_rollout.judge.certainty import Certainty
 from pytest_rollout.judge.counts import Counts, count
 from pytest_rollout.judge.demand import Demand, short_window, unusable
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Series, Window
 from pytest_rollout.judge.share import Reading, judge_counts
-from pytest_rollout.judge.watch import Watch, Watched
+from pytest_rollout.judge.watch import Watched
 from pytest_rollout.units import format_duration
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 

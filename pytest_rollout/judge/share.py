@@ -9,8 +9,9 @@ from typing import Any
 from pytest_rollout.judge.binomial import Interval
 from pytest_rollout.judge.counts import Counts, count
 from pytest_rollout.judge.demand import Demand, short_window, unusable
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Series, Window
-from pytest_rollout.judge.watch import Watch, Watched
+from pytest_rollout.judge.watch import Watched
 from pytest_rollout.units import format_duration, format_value
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 

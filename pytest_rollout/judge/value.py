@@ -10,8 +10,9 @@ from typing import Any
 
 from pytest_rollout.judge.counts import lost_at_restarts
 from pytest_rollout.judge.demand import Demand, short_window, unusable
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Rise, Series, Window, rises, shown
-from pytest_rollout.judge.watch import Watch, Watched
+from pytest_rollout.judge.watch import Watched
 from pytest_rollout.units import format_moment, format_value
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 

@@ -131,7 +131,7 @@ def _sample(pair: Any) -> _Sample:
 
 def _fits(count: float, parts: Iterable[tuple[float, float, float]]) -> bool:
     """Whether buckets hold no more than the count; it may be more, for values that are not numbers are in no bucket."""
-    return 0 <= count < math.inf and math.fsum(events for _, _, events in parts) <= count * (1 + _ROUNDING)
+    return count < math.inf and math.fsum(events for _, _, events in parts) <= count * (1 + _ROUNDING)
 
 
 def _part(one: Any) -> tuple[float, float, float]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_rollout.judge.demand import Demand
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Instance, Series, Window
-from pytest_rollout.judge.watch import Watch
 
 STEP = 15.0
 START = 10_000.0

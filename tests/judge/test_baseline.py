@@ -10,10 +10,10 @@ from pytest_rollout.judge.baseline import Comparison, Effect, judge_quantiles, j
 from pytest_rollout.judge.certainty import Certainty
 from pytest_rollout.judge.counts import Counts
 from pytest_rollout.judge.demand import Demand
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.quantile import Measured, measure
 from pytest_rollout.judge.samples import Series, Window
 from pytest_rollout.judge.share import RatioEvidence, Reading, read_ratio
-from pytest_rollout.judge.watch import Watch
 from pytest_rollout.verdict import CheckResult, Reason, Verdict
 from tests.judge.evidence import LENGTH, SHARE, START, WINDOW, histogram, spread, steady, unscraped, watch
 

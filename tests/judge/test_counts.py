@@ -8,8 +8,9 @@ import pytest
 
 from pytest_rollout.judge.counts import Counts, count
 from pytest_rollout.judge.demand import Demand, Restarts
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Series, Window
-from pytest_rollout.judge.watch import Watch, Watched
+from pytest_rollout.judge.watch import Watched
 from tests.judge.evidence import LENGTH, SHARE, START, STEP, TIMES, WINDOW, counted, risen, steady, unscraped, watch
 
 BAD = {"code": "500"}

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from pytest_rollout.judge.demand import Demand
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.quantile import judge_quantile
 from pytest_rollout.judge.samples import Series, Window
-from pytest_rollout.judge.watch import Watch
 from pytest_rollout.verdict import CheckResult, Reason, Verdict
 from tests.judge.evidence import (
     LATENCY,

@@ -10,9 +10,9 @@ import pytest
 from pytest_rollout.judge import binomial
 from pytest_rollout.judge.certainty import Certainty
 from pytest_rollout.judge.demand import Demand, Restarts
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Series, Window
 from pytest_rollout.judge.share import RatioEvidence, judge_ratio
-from pytest_rollout.judge.watch import Watch
 from pytest_rollout.verdict import CheckResult, Reason, Verdict
 from tests.judge.evidence import (
     LENGTH,

@@ -14,9 +14,9 @@ import pytest
 from pytest_rollout.judge.binomial import Interval
 from pytest_rollout.judge.certainty import Certainty
 from pytest_rollout.judge.demand import Restarts
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Window
 from pytest_rollout.judge.share import RatioEvidence, judge_ratio
-from pytest_rollout.judge.watch import Watch
 from pytest_rollout.verdict import Verdict
 from tests.judge.evidence import SHARE, STEP, counted
 

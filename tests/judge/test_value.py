@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from pytest_rollout.judge.demand import Demand, Restarts
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Series, Window
 from pytest_rollout.judge.value import judge_counter, judge_value
-from pytest_rollout.judge.watch import Watch
 from pytest_rollout.verdict import CheckResult, Reason, Verdict
 from tests.judge.evidence import (
     COUNT,

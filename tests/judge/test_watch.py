@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from pytest_rollout.judge.demand import Demand, Restarts
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Rise, Series, Window, rises
-from pytest_rollout.judge.watch import Watch, Watched
+from pytest_rollout.judge.watch import Watched
 from pytest_rollout.verdict import Reason, Verdict
 from tests.judge.evidence import (
     COUNT,

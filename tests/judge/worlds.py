@@ -14,11 +14,11 @@ from typing import TypeAlias
 
 from pytest_rollout.judge.baseline import Effect, judge_quantiles, judge_ratios
 from pytest_rollout.judge.demand import Demand, Restarts
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.quantile import Measured, judge_quantile, measure
 from pytest_rollout.judge.samples import Instance, Series, Window
 from pytest_rollout.judge.share import RatioEvidence, Reading, judge_ratio, read_ratio
 from pytest_rollout.judge.value import judge_counter
-from pytest_rollout.judge.watch import Watch
 from pytest_rollout.verdict import CheckResult
 from tests.judge.evidence import START, STEP
 

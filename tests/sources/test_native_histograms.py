@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from pytest_rollout.judge.demand import Demand, Restarts
+from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.quantile import judge_quantile
 from pytest_rollout.judge.samples import Series, Window
-from pytest_rollout.judge.watch import Watch
 from pytest_rollout.sources import answers
 from pytest_rollout.sources.http import Http
 from pytest_rollout.sources.native import NativeBucket, told_throughout
@@ -528,6 +528,24 @@ def test_bounds_that_a_sample_of_the_window_does_not_tell_are_left_out() -> None
     assert not told(45, 50)
 
 
+def test_a_sample_before_the_window_counts_and_so_does_every_histogram() -> None:
+    fine, coarse = [part(1, 2, 1), part(2, 4, 1)], [part(1, 4, 3)]
+    again = element((0, 3, coarse), (10, 2, fine), (20, 2, fine))
+
+    def told(start: float, *elements: Element) -> bool:
+        found = tuple(one for one in read(*elements) if isinstance(one, NativeBucket))
+        return "2.0" in {one.labels["le"] for one in told_throughout(found, Window(start, 20, 20 - start))}
+
+    assert told(10, again)
+    assert not told(9, again)  # what it rose by until the first sample inside is counted from the one before
+    assert not told(10, again, element((0, 3, coarse), (10, 3, coarse), a="c"))
+
+
+def test_an_empty_bucket_hides_no_bound() -> None:
+    found = read(element((1, 3, [part(1, 4, 0), part(1, 2, 3)])))
+    assert {one.labels["le"]: one.samples[0][1] for one in found}["2.0"] == 3
+
+
 REFUSED: dict[str, tuple[Element, str]] = {
     "a number too": (
         {**element((1, 0, [])), "values": [[2, "1"]]},
@@ -549,6 +567,10 @@ REFUSED: dict[str, tuple[Element, str]] = {
     ),
     "a bucket that lost events": (
         element((1, 5, [part(1, 2, 5)]), (2, 9, [part(1, 2, 4), part(4, 8, 5)])),
+        f"the native histogram {A} was reset before 2.0, and its count hides it",
+    ),
+    "a zero bucket that lost events": (
+        element((1, 5, [part(-1, 1, 5, 3)]), (2, 9, [part(-1, 1, 4, 3), part(4, 8, 5)])),
         f"the native histogram {A} was reset before 2.0, and its count hides it",
     ),
     "a bucket that vanished": (

@@ -29,7 +29,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from benchmarks.report import table, write
-from pytest_rollout.gather import Gatherer
+from pytest_rollout.gathering.gatherer import Gatherer
 from pytest_rollout.judge import binomial, sequence
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.sources.http import Answer, Http, Transport

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_rollout.gather import Gatherer
+from pytest_rollout.gathering.gatherer import Gatherer
 from pytest_rollout.judge.history import CanaryRun, FlagReading, Looks, Passes, judge_canary, judge_flags
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.kinds import CanaryHistory

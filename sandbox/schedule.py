@@ -20,7 +20,7 @@ class Kind:
 
 
 KINDS = (
-    Kind("/api/payments?agentId={agent}", "/api/payments", "admin", 60),
+    Kind("/api/payments?agentId={agent}", "/api/payments", "admin", 180),
     Kind("/api/agents", "/api/agents", "admin", 18),
     Kind("/api/agent-summaries", "/api/agent-summaries", "admin", 14),
     Kind("/api/invoices", "/api/invoices", "admin", 14),
@@ -32,7 +32,7 @@ KINDS = (
     Kind("/api/agents", "/api/agents", "staff", 10),
     Kind("/portal/{agent}", "/portal/{agentId}", "agents", 10),
 )
-"""About 60 requests a second of the admin cohort, 5 of staff, 5 in the portal; a payment every two seconds."""
+"""About 120 requests a second of the admin cohort, 5 of staff, 5 in the portal; a payment every two seconds."""
 
 
 @dataclass(frozen=True)

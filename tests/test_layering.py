@@ -13,7 +13,7 @@ LAYERS = (
     {"errors", "verdict", "units", "process", "__init__"},
     {"plan", "judge"},
     {"sources", "evidence", "publish"},
-    {"sandbox", "target", "gather", "question", "compare", "reader", "canary", "look", "stage", "replay", "live"},
+    {"sandbox", "target", "gathering", "canary", "look", "stage", "replay", "live"},
     {"plugin"},
     {"cli", "commands"},
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from pytest_rollout.gather import Gatherer
+from pytest_rollout.gathering.gatherer import Gatherer
 from pytest_rollout.judge.history import Looks
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.sources.http import Answer, Http

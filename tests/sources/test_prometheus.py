@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rollout.gather import Gatherer
+from pytest_rollout.gathering.gatherer import Gatherer
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.sources.http import Http
 from pytest_rollout.sources.prometheus import Prometheus

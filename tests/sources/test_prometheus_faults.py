@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from pytest_rollout.errors import QueryRefused, SourceError, SourceUnreachable
-from pytest_rollout.gather import Gatherer
+from pytest_rollout.gathering.gatherer import Gatherer
 from pytest_rollout.judge.samples import Series
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.sources.http import Http

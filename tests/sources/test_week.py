@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rollout.gather import Gatherer
+from pytest_rollout.gathering.gatherer import Gatherer
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.sources.http import Answer, Http
 from pytest_rollout.sources.prometheus import Prometheus

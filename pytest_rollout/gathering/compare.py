@@ -14,7 +14,7 @@ from pytest_rollout.plan.kinds import Baseline, Quantile, Ratio
 from pytest_rollout.verdict import CheckResult, Reason, inconclusive
 
 if TYPE_CHECKING:
-    from pytest_rollout.question import Question
+    from pytest_rollout.gathering.question import Question
 
 _POINTS = 30
 """How many points a window of values has, if it has as many scrapes."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from pytest_rollout.compare import compare
 from pytest_rollout.errors import SourceError
+from pytest_rollout.gathering.compare import compare
+from pytest_rollout.gathering.reader import LOOKBACK_IN_SCRAPES, Moment, Reader
 from pytest_rollout.judge.demand import Demand, Restarts
 from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.quantile import judge_quantile
@@ -29,7 +30,6 @@ from pytest_rollout.judge.watch import Watched
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.kinds import AtLeast, Burn, BurnPair, Counter, Quantile, Ratio
 from pytest_rollout.plan.promql import LOOKBACK, Selector, parse_selector, selectors
-from pytest_rollout.reader import LOOKBACK_IN_SCRAPES, Moment, Reader
 from pytest_rollout.sources.native import NativeBucket, histogram, told_throughout
 from pytest_rollout.sources.prometheus import Prometheus
 from pytest_rollout.target import Target

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_rollout.errors import QueryRefused, SourceError, SourceUnreachable
+from pytest_rollout.gathering.question import Question
+from pytest_rollout.gathering.reader import Moment, PartialAnswer
 from pytest_rollout.judge.history import Looks
 from pytest_rollout.plan.gates import Gate
-from pytest_rollout.question import Question
-from pytest_rollout.reader import Moment, PartialAnswer
 from pytest_rollout.sources.prometheus import Prometheus
 from pytest_rollout.target import Target
 from pytest_rollout.units import format_duration

@@ -1,0 +1,1 @@
+"""Ask Prometheus what gates need to know: windows, samples, how processes were watched."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_rollout.judge.baseline import Effect, judge_quantiles, judge_ratios
+from pytest_rollout.judge.demand import short_window
 from pytest_rollout.judge.points import Points, Sides, judge_points, points_between
 from pytest_rollout.judge.quantile import Measured, measure
 from pytest_rollout.judge.samples import Window
@@ -64,7 +65,10 @@ def _measured(question: Question, quantile: Quantile, window: Window) -> Measure
 def _points(question: Question, baseline: Baseline, window: Window, earlier: Window) -> CheckResult:
     mine, theirs = baseline.now.values or "", (baseline.control or baseline.now).values or ""
     sides = Sides(_values(question, mine, window), _values(question, theirs, earlier), baseline.direction)
-    span = window.length - _step(question, window)
+    step = _step(question, window)
+    if window.length < 2 * step and (short := short_window(window, question.demand(()))):
+        return short
+    span = window.length - step
     doubt = question.unseen(mine, question.reader(window), span=span)
     base = question.unseen(theirs, question.reader(earlier), span=span, after_flip=baseline.before is None)
     judged = judge_points(sides, question.demand(()), window)

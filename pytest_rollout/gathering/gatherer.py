@@ -13,7 +13,7 @@ from pytest_rollout.plan.gates import Gate
 from pytest_rollout.sources.prometheus import Prometheus
 from pytest_rollout.target import Target
 from pytest_rollout.units import format_duration
-from pytest_rollout.verdict import CheckResult, Reason, broken, inconclusive
+from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken, inconclusive
 
 _SKEW_IN_SCRAPES = 0.5
 _LEAST_SKEW = 1.0
@@ -54,8 +54,7 @@ class Gatherer:
             return broken(Reason.BAD_ANSWER, str(exc))
 
     def _judge(self, gate: Gate, prometheus: Prometheus) -> CheckResult:
-        intervals = prometheus.scrape_intervals()
-        interval = self.target.scrape_interval or max(intervals.values(), default=0.0)
+        interval = self.target.scrape_interval or max(prometheus.scrape_intervals().values(), default=0.0)
         if not interval:
             return inconclusive(
                 Reason.NO_DATA,
@@ -64,7 +63,9 @@ class Gatherer:
             )
         moment = Moment(self.since, self.flip or self.since, self.now, interval, self._first_look(gate))
         result = Question(gate, prometheus, self.target, moment).answer()
-        doubt = _skewed(prometheus.skew(), interval)
+        skew = prometheus.skew()
+        decided = result.verdict in (Verdict.PASSED, Verdict.BREACHED)
+        doubt = _skewed(skew, interval) if decided or skew is not None else None  # perhaps nothing was asked
         return result.because(doubt) if doubt else result
 
     def _first_look(self, gate: Gate) -> float | None:

@@ -64,7 +64,8 @@ class Question:
             return judge_burn([self._burn(gate.burn, pair) for pair in gate.burn.pairs])
         if gate.streak is not None:
             every = self.target.scaled(gate.streak.every)
-            row = Row(gate.streak.wanted, gate.streak.periods, every)
+            shared = math.ceil((gate.over or gate.streak.every) / gate.streak.every)
+            row = Row(gate.streak.wanted, gate.streak.periods, every, shared)
             return judge_row([self._period(window, row) for window in self._periods(row)], row)
         if gate.over is None:
             return self._in_window(None)
@@ -110,10 +111,11 @@ class Question:
         demand = self.demand(evidence.total)
         if not self.gate.by:
             return judge_ratio(evidence, window, demand)
-        bad = _by_labels(evidence.bad, self.gate.by)
+        totals, bad = (_by_labels(part, self.gate.by) for part in (evidence.total, evidence.bad))
+        single = replace(demand, expect_series=1)
         results = {
-            name: judge_ratio(evidence.only(total, bad.get(name, ())), window, replace(demand, expect_series=1))
-            for name, total in _by_labels(evidence.total, self.gate.by).items()
+            name: judge_ratio(evidence.only(totals.get(name, ()), bad.get(name, ())), window, single)
+            for name in totals | bad
         }
         lost = evidence.watch.incomplete(len(evidence.total))
         if evidence.bad_watch is not None:
@@ -252,8 +254,11 @@ class Question:
         if not series:
             return inconclusive(Reason.NO_DATA, f"no series matches {selector.text}; check its name and the scrape")
         stale = self._stale(selector, series, own) if not length else None
-        watch = own.watch(selector, series, absent_is_zero=True, counted=False)
-        demand = replace(self.demand(series), restarts=Restarts.IGNORE, expect_series=None)
+        # Series of no process in particular, such as those of recording rules, are not missing from any.
+        anybody = self.gate.expect_series is not None or any(not one.instance[1] for one in series)
+        watch = own.watch(selector, series, absent_is_zero=anybody, counted=False)
+        expected = self.gate.expect_series if self.gate.quantifier is None else None
+        demand = replace(self.demand(series), restarts=Restarts.IGNORE, expect_series=expected)
         return stale or Watched(series, watch, own.window, demand).unwatched()
 
     def _stale(self, selector: Selector, series: Sequence[Series], reader: Reader) -> CheckResult | None:
@@ -287,15 +292,19 @@ class Question:
 
     def demand(self, series: Iterable[Series]) -> Demand:
         """Return what the gate demands of series, scraped as often as their jobs are."""
-        gate, intervals = self.gate, self.prometheus.scrape_intervals()
-        own = [intervals[job] for job in {one.instance[0] for one in series} if job in intervals]
+        gate, given = self.gate, self.target.scrape_interval
+        intervals = {} if given else self.prometheus.scrape_intervals()
+        # A job that is not known is taken for one of those scraped most often: more is expected of it.
+        most = given or min(intervals.values(), default=self.moment.interval)
+        own = [intervals.get(job, most) for job in {one.instance[0] for one in series}]
         return Demand(
             limit=gate.limit or 0.0,
             unit=gate.unit,
             comparator=gate.comparator or "",
             coverage=gate.coverage,
-            max_gap=self._max_gap,
-            interval=self.target.scrape_interval or max(own, default=self.moment.interval),
+            max_gap=self._max_gap if gate.max_gap is not None else _GAP_IN_SCRAPES * max(own, default=most),
+            interval=most,
+            intervals=intervals,
             confidence=gate.confidence,
             restarts=Restarts(gate.restarts),
             expect_series=gate.expect_series,

@@ -95,6 +95,9 @@ class Reader:
             return self.raw(selector)
         # changes() also counts a NaN between equal values, which least and largest value would skip.
         moved = self._whole(f"changes({self._ranged(selector)})", self.now)
+        seen = {one.instance for job in {one.instance[0] for one in moved} for one in self._up(job)}
+        if any(one.instance not in seen for one in moved):  # its own samples have to tell how it was watched
+            return self.raw(selector)
         ends = [self._whole(f"{selector}[{round(self.lookback * 1000)}ms]", at) for at in (self.window.start, self.now)]
         out: list[Series] = []
         for changed in moved:
@@ -102,7 +105,8 @@ class Reader:
             if first and last and not changed.samples[-1][1]:
                 out.append(Series(first.labels, (*first.samples, *last.samples)))
             else:
-                out += self.raw(exactly(selector, changed.labels))
+                near = self.raw(exactly(selector, changed.labels))  # series with more labels, too
+                out += [one for one in near if _named(one) == _named(changed)]
         return tuple(out)
 
     def value(self, expression: str) -> tuple[Series, ...]:
@@ -130,7 +134,7 @@ class Reader:
 
         Who exports the metric is asked only when a process has no series of it.
         """
-        targets = {(one.job, one.instance) for one in self.prometheus.targets()}
+        targets = {(one.job, one.instance) for one in self.prometheus.targets()} if self.scraped else set[Instance]()
         exporters = frozenset[Instance]()
         jobs = {one.instance[0] for one in series}
         if not jobs and absent_is_zero:
@@ -162,8 +166,10 @@ class Reader:
     def _health(self, job: str) -> tuple[Series, ...]:
         if self.window.length <= _LONG_IN_SCRAPES * self.interval:
             return self.raw(exactly('{__name__=~"up|process_start_time_seconds"}', {"job": job}))
-        up, starts = (exactly(f"{name}{{}}", {"job": job}) for name in ("up", "process_start_time_seconds"))
-        return (*self.raw(up), *self.still(starts))
+        return (*self._up(job), *self.still(exactly("process_start_time_seconds{}", {"job": job})))
+
+    def _up(self, job: str) -> tuple[Series, ...]:
+        return self.raw(exactly("up{}", {"job": job}))
 
     def _whole(self, expression: str, at: float) -> tuple[Series, ...]:
         return self._told(expression, self.prometheus.query(expression, at))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_rollout.judge.certainty import Certainty
@@ -35,11 +35,17 @@ class Demand:
     """Seconds."""
     interval: float
     """Seconds between two scrapes."""
+    intervals: Mapping[str, float] = field(default_factory=dict)
+    """The same by job, where it is known."""
     confidence: float | None = 0.95
     """Two-sided; None compares the observed share itself."""
     restarts: Restarts = Restarts.HOLD
     expect_series: int | None = None
     """How many series (or groups) there must be at least."""
+
+    def pace(self, job: str) -> float:
+        """Return how many seconds lie between two scrapes of a job."""
+        return self.intervals.get(job, self.interval)
 
     def certainty(self, window: Window) -> Certainty:
         """Return the promise that bounds have to keep in a window."""
@@ -57,7 +63,7 @@ def short_window(window: Window, demand: Demand) -> CheckResult | None:
     """Return "not observed for long enough yet", or None once the window has elapsed."""
     missing = window.wanted - window.length
     # A scrape's jitter must not hold a stage for ever: half an interval of slack, never more.
-    if missing <= demand.interval / 2:
+    if missing <= min(demand.interval / 2, window.wanted / 10):
         return None
     return inconclusive(
         Reason.WINDOW_NOT_ELAPSED,

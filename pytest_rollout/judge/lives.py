@@ -92,7 +92,7 @@ class Life:
         For a process that was there before the window, gaps count from ``max_gap`` before it: there it is told
         whether another one ended or was replaced.
         """
-        start, end, interval = self.start(window), window.end, demand.interval
+        start, end, interval = self.start(window), window.end, demand.pace(self.instance[0])
         inside = [at for at in self.scrapes if start < at <= end]
         since = start - demand.max_gap if self.seen_before and start == window.start else start
         before = [at for at in self.scrapes if at <= since][-1:]

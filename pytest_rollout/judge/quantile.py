@@ -95,7 +95,10 @@ def read_buckets(buckets: Sequence[Series]) -> Histogram | None:
     groups: dict[tuple[tuple[str, str], ...], dict[float, Series]] = {}
     for one in buckets:
         own = tuple(sorted((name, value) for name, value in one.labels.items() if name != "le"))
-        groups.setdefault(own, {})[float(one.labels.get("le", "nan"))] = one
+        bound = _bound(one.labels.get("le", ""))
+        if bound is None:
+            return None
+        groups.setdefault(own, {})[bound] = one
     bounds = {frozenset(group) for group in groups.values()}
     if len(bounds) != 1 or math.inf not in (only := bounds.pop()) or len(only) < 2:  # noqa: PLR2004 - +Inf and one more
         return None
@@ -104,6 +107,14 @@ def read_buckets(buckets: Sequence[Series]) -> Histogram | None:
         total=tuple(Series(labels, tuple((at, held[math.inf]) for at, held in scrapes)) for labels, scrapes in whole),
         slower={bound: tuple(_slower(labels, scrapes, bound) for labels, scrapes in whole) for bound in sorted(only)},
     )
+
+
+def _bound(le: str) -> float | None:
+    try:
+        bound = float(le)
+    except ValueError:
+        return None
+    return None if math.isnan(bound) else bound
 
 
 _Scrapes: TypeAlias = Sequence[tuple[float, Mapping[float, float]]]

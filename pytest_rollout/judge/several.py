@@ -79,17 +79,19 @@ class Row:
     periods: int
     every: float
     """Seconds."""
+    shared: int = 1
+    """How many periods in a row may have requests in common, because each looks further back than to the last."""
 
 
 def period_tail(tail: float, row: Row, number: int) -> float:
     """Return how often one period's verdict may be wrong, so that a streak that ends with it is so ``tail`` at most.
 
     ``number`` counts the periods since the flip from 1. Each is a new chance for a streak of false passes, so each
-    end has its own part of the whole (see sequence.py); and a false streak needs ``wanted`` false passes, which are
-    taken to be independent, for no two periods have a request in common.
+    end has its own part of the whole (see sequence.py); and a false streak needs as many false passes as there are
+    periods without a request in common, which are taken to be independent.
     """
     ways = math.comb(row.periods, row.wanted)
-    return min(tail, math.pow(spent(tail, number) / ways, 1 / row.wanted))
+    return min(tail, math.pow(spent(tail, number) / ways, 1 / math.ceil(row.wanted / row.shared)))
 
 
 def judge_row(results: Sequence[CheckResult], row: Row) -> CheckResult:

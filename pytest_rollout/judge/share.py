@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_rollout.judge.binomial import Interval
 from pytest_rollout.judge.counts import Counts, count
-from pytest_rollout.judge.demand import Demand, short_window, unusable
+from pytest_rollout.judge.demand import Demand, Restarts, short_window, unusable
 from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Series, Window
 from pytest_rollout.judge.watch import Watched
@@ -33,7 +33,7 @@ class RatioEvidence:
     def only(self, total: tuple[Series, ...], bad: tuple[Series, ...]) -> RatioEvidence:
         """Return the evidence of a group of series alone."""
         mine, theirs = ({one.instance for one in part} for part in (total, bad))
-        own = self.bad_watch.only(theirs) if self.bad_watch else None
+        own = self.bad_watch.only(mine | theirs) if self.bad_watch else None
         return replace(self, bad=bad, total=total, watch=self.watch.only(mine), bad_watch=own)
 
 
@@ -68,7 +68,9 @@ def _unwatched(evidence: RatioEvidence, window: Window, demand: Demand) -> Check
         return None
     if not evidence.bad and evidence.absent_is_zero:
         return evidence.bad_watch.incomplete(0)
-    own = replace(demand, expect_series=None)
+    # What a process of its own may take along is in no count of 'total', so it cannot be charged there.
+    restarts = Restarts.HOLD if demand.restarts is Restarts.CHARGE else demand.restarts
+    own = replace(demand, expect_series=None, restarts=restarts)
     return Watched(evidence.bad, evidence.bad_watch, window, own).unwatched()
 
 

@@ -199,8 +199,6 @@ class Gate(Strict):
     def _sound_groups(self) -> Self:
         if self.by and self.promql is not None:
             raise wrong("by", "a promql gate has the series that its query gives; aggregate there")
-        if self.promql is not None and self.expect_series is not None and self.quantifier is None:
-            raise wrong("expect_series", "a promql gate has one value; to expect several series, say quantifier: all")
         if self.quantifier is not None and not self.by and self.promql is None:
             raise wrong("quantifier", "a quantifier needs 'by': the labels that tell the groups apart")
         if (self.by or self.quantifier) and self.expect_series is None:

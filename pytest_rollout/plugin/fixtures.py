@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_rollout.plugin.stash import plans_key, world_key
+from pytest_rollout.verdict import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +68,7 @@ class Gates:
         return self._judge(canary={"name": name, "passes": passes, **limits})
 
     def _judge(self, **keys: Any) -> CheckResult:
+        from pytest_rollout.look import FLAG_STATE
         from pytest_rollout.plugin.items import conclude
         from pytest_rollout.plugin.progress import progress_line
 
@@ -76,7 +78,10 @@ class Gates:
         self._judged += 1
         gate = _gate(self._item, self._judged, keys)
         scene = world.scene(path, self._stage(path))
-        result = world.judged(path, scene, [gate], progress_line(config), name=gate.id)[gate.id]
+        results = world.judged(path, scene, [gate], progress_line(config), name=gate.id)
+        result, flags = results[gate.id], results.get(FLAG_STATE)
+        if flags is not None and flags.verdict is not Verdict.PASSED and result.verdict is Verdict.PASSED:
+            result = result.because(flags)  # without them nobody knows where the window begins
         conclude(self._item, result)
         return result
 
@@ -95,14 +100,18 @@ class Gates:
 
     def _stage(self, path: Path) -> Stage:
         """Return the stage whose flip this test's windows begin at; without a marker, one without flags."""
+        from pytest_rollout.errors import GateError
         from pytest_rollout.plan.model import Stage
         from pytest_rollout.plugin.members import stage_markers
 
         markers = stage_markers(self._item)
         plan = self._item.config.stash[world_key].plan(path).plan
-        for stage in plan.stages:
-            if stage.marker in markers:
-                return stage
+        mine = [stage for stage in plan.stages if stage.marker in markers]
+        if len(mine) > 1:
+            names = " and ".join(stage.marker for stage in mine)
+            raise GateError(f"{self._item.name} carries {names}, which have flips of their own; write a test for each")
+        if mine:
+            return mine[0]
         return Stage.model_construct(stage=0, name="no stage", flags={}, settle=0.0, gates=())
 
 

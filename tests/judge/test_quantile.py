@@ -208,3 +208,10 @@ def test_too_few_requests_do_not_pass() -> None:
     assert judged(histogram(0.5, (0, 0, 0))).reason is Reason.TOO_FEW_SAMPLES
     assert judged(histogram(1, (0, 0, 0))).verdict is PASSED
     assert SCRAPES * 0.5 < 72 < SCRAPES * 1
+
+
+@pytest.mark.parametrize("le", ["abc", "", "nan"])
+def test_a_bound_that_is_no_number_decides_nothing(le: str) -> None:
+    odd = replace(FAST[0], labels={**FAST[0].labels, "le": le})
+    result = judged((odd, *FAST[1:]))
+    assert (result.verdict, result.reason, result.message) == (INCONCLUSIVE, Reason.BUCKET_MISSING, NOT_SAME)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from pytest_rollout.judge.several import BurnWindow, Quantifier, Row, judge_burn, judge_row, judge_several
+from pytest_rollout.judge.several import BurnWindow, Quantifier, Row, judge_burn, judge_row, judge_several, period_tail
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 
 OK = CheckResult(verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message="fine")
@@ -244,3 +245,17 @@ def test_a_budget_burns_if_both_windows_of_a_pair_do(
     result = burn(*pairs)
     assert (result.verdict, result.message) == (verdict, message)
     assert result.derivation["pairs"]["pair 0"]["long"] == pairs[0][0].to_dict()
+
+
+@pytest.mark.parametrize(
+    ("row", "number", "wanted"),
+    [
+        (Row(3, 3, 60.0), 1, 0.025),  # three false passes in a row are rarer than what is promised
+        (Row(2, 2, 60.0), 100, (0.025 * 6 / math.pi**2 / 100**2) ** 0.5),
+        (Row(2, 3, 60.0), 100, (0.025 * 6 / math.pi**2 / 100**2 / 3) ** 0.5),  # three ways to have two of three
+        (Row(5, 5, 60.0, shared=30), 100, 0.025 * 6 / math.pi**2 / 100**2),  # all five look at the same requests
+        (Row(4, 4, 60.0, shared=2), 100, (0.025 * 6 / math.pi**2 / 100**2) ** 0.5),
+    ],
+)
+def test_a_streak_is_as_sure_as_promised_however_many_ends_it_has(row: Row, number: int, wanted: float) -> None:
+    assert period_tail(0.025, row, number) == pytest.approx(wanted)

@@ -365,3 +365,9 @@ def test_bad_requests_of_another_process_that_was_born_are_counted() -> None:
     born = counted([60.0] * 62, {**BAD, "job": "proxy"}, first=60)
     result = apart(born, replace(FINE, exporters=frozenset({A})))
     assert (result.verdict, result.derivation["bad"]) == (INCONCLUSIVE, 60)
+
+
+def test_of_a_window_shorter_than_a_scrape_a_tenth_is_forgiven() -> None:
+    short = Window(START + LENGTH - 10.0, START + LENGTH, 11.2)
+    assert judged(None, MANY, window=short).reason is Reason.WINDOW_NOT_ELAPSED
+    assert judged(None, MANY, window=replace(short, wanted=11.0)).reason is not Reason.WINDOW_NOT_ELAPSED

@@ -26,6 +26,7 @@ from tests.judge.evidence import (
     steady,
     unscraped,
     watch,
+    without,
 )
 
 B = {"instance": "b"}
@@ -414,3 +415,14 @@ def test_of_some_processes_only_their_own_is_known() -> None:
     only = known.only({A})
     assert only == replace(watch("a"), exporters=frozenset({A}))
     assert replace(known, scraped=False).only({A}).scraped is False
+
+
+def test_each_job_is_expected_as_often_as_it_is_scraped() -> None:
+    every_third = [place for place in range(len(TIMES)) if place % 3]
+    slow = replace(FINE, up=(without(FINE.up[0], every_third),), starts=(without(FINE.starts[0], every_third),))
+    few = FEW.replace("33.3", "35.8")
+    found = watched(without(QUIET, every_third), watch=slow)
+    assert doubt(found) == (Reason.COVERAGE, few)
+    patient = replace(COUNT, intervals={"app": 3 * STEP, "other": STEP})
+    assert doubt(replace(found, demand=patient)) is None
+    assert doubt(replace(found, demand=replace(patient, intervals={"other": 3 * STEP}))) == (Reason.COVERAGE, few)

@@ -129,10 +129,6 @@ FAULTS = {
         "7:80: Input should be a valid integer",
     ),
     "restarts of a value": ("promql: x, below: 5, restarts: charge", "7:38: a promql gate does not take 'restarts'"),
-    "several series for one value": (
-        "promql: x, below: 5, expect_series: 2",
-        "7:38: a promql gate has one value; to expect several series, say quantifier: all",
-    ),
     # looks
     "another number of looks": (
         f"{RATIO}, below: 1%, over: 5m, looks: twice",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.plugin.conftest import FLAGS, Bench
+from tests.plugin.conftest import FLAGS, GATE, Bench
 
 ONE_GATE = "def test_it(rollout_gate):\n    {call}\n"
 OF_STAGE = "import pytest\n@pytest.mark.stage1\n" + ONE_GATE
@@ -226,3 +226,29 @@ def test_several_targets_are_no_target(bench: Bench) -> None:
     result = bench.run("-k", "test_it")
 
     result.stdout.fnmatch_lines(["E*EnvironmentUnready: these tests see 2 targets; run the folder of one plan at a*"])
+
+
+def test_a_gate_does_not_pass_when_the_flip_is_not_known(bench: Bench) -> None:
+    bench.plan(flags=FLAGS)
+    bench.world.values["speed"] = 1
+    bench.world.flipped_at = None
+    bench.test(OF_STAGE.format(call='rollout_gate.promql("speed", below=5)'))
+
+    result = bench.run("-m", "stage1", "-k", "test_it")
+
+    result.stdout.fnmatch_lines(["E*GateInconclusive: test_it: INCONCLUSIVE (flip-unknown)"])
+
+
+def test_a_test_of_two_stages_has_no_one_flip(bench: Bench) -> None:
+    stages: list[dict[str, Any]] = [
+        {"stage": number, "name": "Reads", "flags": {}, "gates": [GATE]} for number in (1, 2)
+    ]
+    bench.write_plan({"rollout": "shop", "stages": stages})
+    bench.world.values["speed"] = 1
+    call = 'rollout_gate.promql("speed", below=5)'
+    bench.test("import pytest\n@pytest.mark.stage1\n@pytest.mark.stage2\n" + ONE_GATE.format(call=call))
+
+    result = bench.run("-m", "stage2")
+
+    said = "test_it carries stage1 and stage2, which have flips of their own; write a test for each"
+    result.stdout.fnmatch_lines([f"E*GateError: {said}"])

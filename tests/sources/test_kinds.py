@@ -531,9 +531,21 @@ ERRORS = {"__name__": "errors_total", "job": "shop"}
 def test_every_selector_of_an_expression_has_to_be_watched(past: Past, expression: str) -> None:
     jobs = [(GOOD, ramp(50)), ({**ERRORS, "instance": "e"}, ramp(0))]
     past.write(*jobs, lives={"e": Life().without(60, 69, 0.0)})
-    result = past.judged({"promql": expression, "below": 5, "over": "30m"})
+    result = past.judged({"promql": expression, "below": 5, "over": "30m", "expect_series": 1})
     assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.COVERAGE)
     assert result.message.startswith("no scrape of shop/e for 165 s (at most 1 min is allowed)")
+
+
+@pytest.mark.parametrize("expected", [None, 1])
+def test_a_process_without_the_series_of_an_expression_holds_it(past: Past, expected: int | None) -> None:
+    past.write(({**GOOD, "instance": "a"}, ramp(50)), ({**ERRORS, "instance": "b"}, ramp(0)))
+    more = {"expect_series": expected} if expected else {}
+    result = past.judged({"promql": "sum(rate(errors_total[$window]))", "below": 5, "over": "30m", **more})
+    if expected:
+        assert result.verdict is PASSED
+    else:
+        said = "shop/a was scraped and has no such series; if it need not have one, say expect_series"
+        assert (result.reason, result.message) == (Reason.NO_DATA, said)
 
 
 @pytest.mark.parametrize(

@@ -371,3 +371,19 @@ def test_of_a_window_shorter_than_a_scrape_a_tenth_is_forgiven() -> None:
     short = Window(START + LENGTH - 10.0, START + LENGTH, 11.2)
     assert judged(None, MANY, window=short).reason is Reason.WINDOW_NOT_ELAPSED
     assert judged(None, MANY, window=replace(short, wanted=11.0)).reason is not Reason.WINDOW_NOT_ELAPSED
+
+
+def test_a_group_keeps_who_exports_its_bad_requests() -> None:
+    exporting = replace(FINE, exporters=frozenset({("app", "a")}))
+    evidence = RatioEvidence(bad=(), total=(MANY,), watch=FINE, bad_watch=exporting)
+    assert judge_ratio(evidence.only((MANY,), ()), WINDOW, SHARE).verdict is PASSED
+
+
+def test_what_a_process_of_bad_requests_alone_took_along_cannot_be_charged() -> None:
+    job = {"job": "till", "instance": "t"}
+    bad = unscraped(steady(0, {"__name__": "failures", **job}), 900, LENGTH + 99)
+    up = unscraped(steady(0, {"__name__": "up", **job}, base=1), 900, LENGTH + 99)
+    theirs = Watch(up=(up,))
+    evidence = RatioEvidence(bad=(bad,), total=(MANY,), watch=FINE, bad_watch=theirs)
+    result = judge_ratio(evidence, WINDOW, replace(SHARE, restarts=Restarts.CHARGE))
+    assert result.reason is Reason.RESTART

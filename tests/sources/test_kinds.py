@@ -77,6 +77,19 @@ def test_each_of_several_has_to_pass(three: Past) -> None:
     }
 
 
+def test_bad_requests_of_a_group_without_a_total_are_not_forgotten(past: Past) -> None:
+    failures = {"__name__": "failures_total", "job": "shop"}
+    past.write(
+        ({**GOOD, "instance": "a"}, ramp(50)),
+        ({**failures, "instance": "a"}, ramp(0)),
+        ({**failures, "instance": "b"}, ramp(50)),
+    )
+    ratio = {"bad": "failures_total", "total": "req"}
+    result = past.judged({**RATIO, "ratio": ratio, "by": ["instance"], "expect_series": 1})
+    assert result.verdict is INCONCLUSIVE
+    assert {name: one["reason"] for name, one in result.derivation["each"].items()}['instance="b"'] == "no-data"
+
+
 def test_all_of_them_together_hide_one(three: Past) -> None:
     assert three.judged({**RATIO, "below": "3%"}).verdict is PASSED
     assert three.judged({**EACH, "below": "3%"}).verdict is BREACHED

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,33 +15,37 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from pytest_rollout.errors import EvidenceError
 from pytest_rollout.judge.history import CanaryRun, Looks
 
+_PLACE = ("rollout", "environment", "target")
+
+
+def _place() -> list[sa.Column[str]]:
+    """Return columns for the fields of a Place; no two tables can share them."""
+    return [sa.Column(name, sa.String, nullable=False) for name in _PLACE]
+
+
 _TABLES = sa.MetaData()
 _RUNS = sa.Table(
     "canary_runs",
     _TABLES,
     sa.Column("run_id", sa.String, primary_key=True),
-    sa.Column("rollout", sa.String, nullable=False),
-    sa.Column("environment", sa.String, nullable=False),
-    sa.Column("target", sa.String, nullable=False),
+    *_place(),
     sa.Column("canary", sa.String, nullable=False),
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float, nullable=False),
     sa.Column("outcome", sa.String, nullable=False),
     sa.Column("message", sa.String, nullable=False),
     sa.Column("attachments", sa.String, nullable=False),
-    sa.Index("by_canary", "rollout", "environment", "target", "canary", "started_at"),
+    sa.Index("by_canary", *_PLACE, "canary", "started_at"),
 )
 _LOOKS = sa.Table(
     "looks",
     _TABLES,
-    sa.Column("rollout", sa.String, nullable=False),
-    sa.Column("environment", sa.String, nullable=False),
-    sa.Column("target", sa.String, nullable=False),
+    *_place(),
     sa.Column("stage", sa.String, nullable=False),
     sa.Column("gate", sa.String, nullable=False),
     sa.Column("flipped_at", sa.Float, nullable=False),
     sa.Column("looked_at", sa.Float, nullable=False),
-    sa.Index("by_gate", "rollout", "environment", "target", "stage", "gate", "flipped_at"),
+    sa.Index("by_gate", *_PLACE, "stage", "gate", "flipped_at"),
 )
 _NO_FLIP = 0.0
 _OUTCOMES = frozenset({"ok", "failed", "error"})
@@ -72,9 +76,7 @@ class EvidenceLog:
             raise EvidenceError(f"a canary run cannot end as {run.outcome!r}")
         row = {
             "run_id": run.run_id,
-            "rollout": place.rollout,
-            "environment": place.environment,
-            "target": place.target,
+            **asdict(place),
             "canary": run.canary,
             "started_at": run.started_at,
             "ended_at": run.ended_at,
@@ -87,12 +89,7 @@ class EvidenceLog:
 
     def runs(self, canary: str, place: Place) -> list[CanaryRun]:
         """Return the runs of a canary in one place, oldest first. Raises EvidenceError."""
-        here = (
-            (_RUNS.c.rollout, place.rollout),
-            (_RUNS.c.environment, place.environment),
-            (_RUNS.c.target, place.target),
-        )
-        mine = sa.and_(_RUNS.c.canary == canary, *(column == value for column, value in here))
+        mine = _all(_RUNS, {**asdict(place), "canary": canary})
         with self._connection() as connection:
             rows = connection.execute(sa.select(_RUNS).where(mine).order_by(_RUNS.c.started_at)).mappings().all()
         return [_run(row) for row in rows]
@@ -108,9 +105,8 @@ class EvidenceLog:
 
         Raises EvidenceError; then nothing was written.
         """
-        here = {"rollout": place.rollout, "environment": place.environment, "target": place.target, "stage": stage}
-        since = {**here, "flipped_at": _NO_FLIP if flip is None else flip}
-        mine = sa.and_(*(_LOOKS.c[column] == value for column, value in since.items()))
+        since = {**asdict(place), "stage": stage, "flipped_at": _NO_FLIP if flip is None else flip}
+        mine = _all(_LOOKS, since)
         counted = sa.select(_LOOKS.c.gate, sa.func.count(), sa.func.min(_LOOKS.c.looked_at))
         with self._connection() as connection:
             connection.execute(_LOOKS.insert(), [{**since, "gate": gate, "looked_at": at} for gate in gates])
@@ -146,6 +142,10 @@ class EvidenceLog:
                         connection.execute(CreateIndex(index, if_not_exists=True))
             self._engine = engine
         return self._engine
+
+
+def _all(table: sa.Table, wanted: Mapping[str, object]) -> sa.ColumnElement[bool]:
+    return sa.and_(*(table.c[column] == value for column, value in wanted.items()))
 
 
 def _durable(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:

@@ -64,10 +64,10 @@ def _measured(question: Question, quantile: Quantile, window: Window) -> Measure
 
 def _points(question: Question, baseline: Baseline, window: Window, earlier: Window) -> CheckResult:
     mine, theirs = baseline.now.values or "", (baseline.control or baseline.now).values or ""
-    sides = Sides(_values(question, mine, window), _values(question, theirs, earlier), baseline.direction)
     step = _step(question, window)
     if window.length < 2 * step and (short := short_window(window, question.demand(()))):
-        return short
+        return short  # so early that a range of points would end before it begins
+    sides = Sides(_values(question, mine, window), _values(question, theirs, earlier), baseline.direction)
     span = window.length - step
     doubt = question.unseen(mine, question.reader(window), span=span)
     base = question.unseen(theirs, question.reader(earlier), span=span, after_flip=baseline.before is None)

@@ -12,8 +12,6 @@ from pytest_rollout.sources.prometheus import Found, Prometheus
 
 LOOKBACK_IN_SCRAPES = 6
 """How far before a window samples are fetched at least, to subtract the first one inside from the last before."""
-
-
 _LONG_IN_SCRAPES = 3000
 """From here on a window is long: half a day at one scrape every 15 s."""
 _LAG_IN_SCRAPES = 1.5

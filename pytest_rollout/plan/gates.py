@@ -194,6 +194,8 @@ class Gate(Strict):
             raise wrong("promql", "'over' and '$window' in the query go together: over: 30m, rate(x[$window])")
         if self.baseline is not None and not self.limit and not self.baseline.least_effect:
             raise wrong("at_most", "equal to the baseline is never proven; allow some per cent, or give 'absolute'")
+        if self.baseline is not None and self.baseline.now.kind == "values" and self.confidence is None:
+            raise wrong("confidence", "a comparison of values is a test; without any confidence it says nothing")
         return self._sound_groups()
 
     def _sound_groups(self) -> Self:

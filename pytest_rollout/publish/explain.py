@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from pytest_rollout.judge.samples import shown
-from pytest_rollout.units import format_duration, format_value
+from pytest_rollout.units import format_duration, format_moment, format_value
 from pytest_rollout.verdict import CheckResult
 
 _MOMENTS = frozenset({"at", "after", "started_at", "changed_at"})
@@ -45,7 +44,7 @@ def _numbers(result: CheckResult) -> Iterator[str]:
         yield f"{result.samples:,} samples"
     if result.window:
         start, end = result.window
-        yield f"window {_clock(start)} to {_clock(end)} ({format_duration(max(end - start, 0))})"
+        yield f"window {format_moment(start)} to {format_moment(end)} ({format_duration(max(end - start, 0))})"
     if result.attachments:
         yield f"see {os.path.commonpath(result.attachments)}"
 
@@ -98,13 +97,9 @@ def _plain(key: str, value: Any) -> str:
 
 def _number(key: str, value: float) -> str:
     if key in _MOMENTS:
-        return _clock(value)
+        return format_moment(value)
     if key in _SHARES:
         return f"{value * 100:.6g} %"  # a confidence of 99.99 % is not one of 100 %
     if key in _DURATIONS:
         return format_duration(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.10g}"
-
-
-def _clock(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

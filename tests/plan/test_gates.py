@@ -129,6 +129,10 @@ FAULTS = {
         "7:80: Input should be a valid integer",
     ),
     "restarts of a value": ("promql: x, below: 5, restarts: charge", "7:38: a promql gate does not take 'restarts'"),
+    "a rank test without confidence": (
+        "baseline: {now: {values: x}, before: flip}, at_most: 5%, over: 5m, confidence: point",
+        "7:84: a comparison of values is a test; without any confidence it says nothing",
+    ),
     # looks
     "another number of looks": (
         f"{RATIO}, below: 1%, over: 5m, looks: twice",

@@ -444,6 +444,13 @@ def test_values_over_time_are_compared_by_ranks(past: Past, level: float, verdic
     assert result.derivation["points"] == {side: {"found": 30, "expected": 30} for side in ("now", "baseline")}
 
 
+@pytest.mark.parametrize("since", [LENGTH - 2, LENGTH - STEP, LENGTH - 2 * STEP + 1])
+def test_values_right_after_the_flip_wait_for_more(past: Past, since: float) -> None:
+    past.write(*((labels, ramp(0, base=5)) for labels in (NEW, OLD)))
+    result = past.judged(VALUES, since=since)
+    assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.WINDOW_NOT_ELAPSED)
+
+
 def test_values_that_nobody_scraped_are_not_those_before(past: Past) -> None:
     rare = [place % 16 == LAST % 16 or place > LAST for place in range(SCRAPES)]
     new = [low if seldom else 100.0 for low, seldom in zip(noise(10, 1), rare, strict=True)]

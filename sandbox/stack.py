@@ -75,16 +75,36 @@ class Stack(NamedTuple):
         }
 
 
+class StopRequest:
+    """Tells the main thread to stop, also from a signal handler.
+
+    The handler runs in the main thread, in the middle of its waiting. ``threading.Event.set`` would then
+    wait for ever for the lock that ``Event.wait`` holds; a name that is bound needs no lock.
+    """
+
+    asked = False
+
+    def ask(self) -> None:
+        """Ask to stop."""
+        self.asked = True
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether a stop was asked for, after so many seconds at most."""
+        if not self.asked:
+            time.sleep(seconds)
+        return self.asked
+
+
 def up(wish: Wish) -> int:
     """Run a sandbox until it is told to stop and return the exit code: 0, or 1 if a component died.
 
     Raises MissingBinaryError and ComponentError; everything started is stopped first.
     """
-    stop = threading.Event()
+    stop = StopRequest()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.ask())
     if wish.leash:
-        threading.Thread(target=_until_end_of_input, args=(stop.set,), daemon=True).start()
+        threading.Thread(target=_until_end_of_input, args=(stop.ask,), daemon=True).start()
     with ExitStack() as stack:
         directory = wish.directory or Path(tempfile.mkdtemp(prefix="prisma-sandbox-"))
         if wish.directory is None:
@@ -149,7 +169,7 @@ def _begin_observation(stack: Stack, since: float | None) -> None:
     threading.Thread(target=bridge, args=(stack.prometheus.url, target), daemon=True).start()
 
 
-def _watch(components: list[Component], stop: threading.Event) -> int:
+def _watch(components: list[Component], stop: StopRequest) -> int:
     deadline = time.monotonic() + LIFETIME_SECONDS
     while not stop.wait(_POLL_SECONDS) and time.monotonic() < deadline:
         for component in components:

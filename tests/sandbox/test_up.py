@@ -105,6 +105,22 @@ def test_up_answers_everywhere_and_sigterm_stops_all_of_it(start: Start, tmp_pat
     assert not (tmp_path / "state.json").exists()
 
 
+def test_signal_in_the_middle_of_waiting_is_no_deadlock() -> None:
+    script = """
+import random, signal
+from sandbox.stack import StopRequest
+stop = StopRequest()
+signal.signal(signal.SIGALRM, lambda *_: stop.ask())
+rest = random.Random(1)
+for _ in range(2000):
+    signal.setitimer(signal.ITIMER_REAL, rest.uniform(1e-6, 6e-5))
+    while not stop.wait(1e-5):
+        pass
+    stop.asked = False
+"""
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60, check=True).returncode == 0
+
+
 def test_end_of_the_leash_stops_all_of_it(start: Start) -> None:
     process, _ = start("--leash")
     pids = children(process.pid)

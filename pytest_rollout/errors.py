@@ -6,7 +6,9 @@ RolloutError
 ├── SourceError          a source of evidence did not give a usable answer
 │   ├── SourceUnreachable    nothing answered, or not in time, or 5xx
 │   └── QueryRefused         the source answered that the question is wrong (4xx)
-├── EvidenceError        the evidence log cannot be read or written
+├── EvidenceError        the evidence log cannot be read or written, or is not whole
+│   ├── AlreadyRecorded      what may be recorded only once was recorded before
+│   └── FencedOut            the lease was lost to somebody else
 └── PublishError         a result could not be handed on
 
 Gates raise one of three; pytest (and Allure) tell them apart by their base class:
@@ -41,7 +43,15 @@ class QueryRefused(SourceError):  # noqa: N818 - read as a state: the query was 
 
 
 class EvidenceError(RolloutError):
-    """The evidence log cannot be read or written."""
+    """The evidence log cannot be read or written, or is not whole."""
+
+
+class AlreadyRecorded(EvidenceError):  # noqa: N818 - read as a state
+    """A record with this key is in the log already; nothing was written."""
+
+
+class FencedOut(EvidenceError):  # noqa: N818 - read as a state
+    """Somebody else holds the lease by now; nothing was written."""
 
 
 class ReplayError(RolloutError):

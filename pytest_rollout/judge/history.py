@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_rollout.units import format_duration
@@ -21,6 +21,15 @@ class CanaryRun:
     outcome: str
     message: str = ""
     attachments: tuple[str, ...] = ()
+    plan: str = ""
+    """Digest of the plan it was run under."""
+    flags: Mapping[str, bool | None] = field(default_factory=dict)
+    """``FLAG@cohort`` for every flag of the plan, as it was throughout the run; None if it could not be evaluated."""
+    slot: float | None = None
+    """Time of the slot it was run for."""
+    attempt: int = 1
+    retryable: bool = False
+    """Whether nothing but the transport failed, before any side effect."""
 
 
 @dataclass(frozen=True, slots=True)

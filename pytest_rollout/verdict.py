@@ -68,6 +68,21 @@ class Reason(StrEnum):
     TEST_ERROR = "test-error"
     CRASHED = "crashed"
     ENVIRONMENT = "environment"
+    # golden payloads: breached
+    GOLDEN_MISMATCH = "golden-mismatch"
+    # golden payloads: inconclusive
+    GOLDEN_MISSING = "golden-missing"
+    NOT_BLESSED = "not-blessed"
+    GOLDEN_EDITED = "golden-edited"
+    BLESSED_NOW = "blessed-in-this-run"
+    MODE_NOT_CONFIRMED = "mode-not-confirmed"
+    TARGET_NOT_PROVEN = "target-not-proven"
+    NOT_EXCLUSIVE = "not-exclusive"
+    NOT_RUN = "not-run"
+    MODES_ALIKE = "modes-alike"
+    # golden payloads: error
+    STALE_MATCHER = "stale-matcher"
+    CASE_UNUSABLE = "case-unusable"
 
 
 EVIDENCE_MAY_ARRIVE = frozenset(

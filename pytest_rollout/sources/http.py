@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +25,8 @@ _TOO_MANY_REQUESTS = 429
 _SECRET = 8
 """Words of a header this long may be secret: shorter ones are not taken out of answers."""
 _SERVER_ERRORS = 500
+_CREDENTIALS = re.compile(r"authorization|cookie|token|secret|api-?key", re.IGNORECASE)
+"""Names of headers that carry them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,19 @@ class Answer:
             return None
         sure = abs(self.skew) - _DATE_RESOLUTION - self.took / 2
         return math.copysign(sure, self.skew) if sure > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """An HTTP answer as it came, read to the end."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    """Field lines in the order of arrival, each as often as it came."""
+    body: bytes
+    """Without its content coding."""
+    took: float
+    """Seconds between sending and receiving the headers."""
 
 
 class Unchanging(SourceUnreachable):
@@ -91,25 +108,52 @@ class Http:
         self._deadline = deadline
         self._wall = wall
         self._largest = largest
-        self._secrets = [word for value in (headers or {}).values() for word in value.split() if len(word) >= _SECRET]
+        self._secrets = _words((headers or {}).values())
         self._client = httpx.Client(trust_env=False, transport=_transport(), headers=dict(headers or {}))
 
     def __call__(self, method: str, url: str, /, *, form: Mapping[str, str] | None = None, json: Any = None) -> Answer:
         """Return the whole answer. Raises SourceUnreachable, and SourceError if it is larger than the largest."""
-        import httpcore
         import httpx
 
         place = without_credentials(url)
         until, data = time.monotonic() + self._deadline, dict(form) if form else None
         timeout = httpx.Timeout(until)  # a point in time: see sources/deadline.py
-        try:
+        with self._faults_of(place):
             sent = self._wall()
             with self._client.stream(method, url, data=data, json=json, timeout=timeout) as response:
                 received = self._wall()
-                text = self._read(response, place, until)
-                for secret in self._secrets:  # an error page may show the request that it is about
-                    text = text.replace(secret, "***")
-                return _answer(response, text, sent, received)
+                text = self._read(response, place, until).decode("utf-8", "replace")
+                return _answer(response, _without(self._secrets, text), sent, received)
+
+    def exchange(
+        self, method: str, url: str, target: str, *, headers: Sequence[tuple[str, str]], content: bytes | None
+    ) -> RawAnswer:
+        """Send a request as it is, and return the answer as it came. Raises as a call does.
+
+        ``target`` is path and query, sent byte for byte to the host of ``url``. No headers are sent but those given,
+        Host and Content-Length; what they hold of credentials is taken out of the answer.
+        """
+        import httpx
+
+        place, until = without_credentials(url), time.monotonic() + self._deadline
+        with self._faults_of(place):
+            bounds = {"timeout": httpx.Timeout(until).as_dict(), "target": target.encode("ascii")}
+            request = httpx.Request(method, url, headers=list(headers), content=content, extensions=bounds)
+            started = time.monotonic()
+            response = self._client.send(request, stream=True)
+            took = time.monotonic() - started
+            try:
+                return _raw(response, self._read(response, place, until), took, _secrets(headers))
+            finally:
+                response.close()
+
+    @contextmanager
+    def _faults_of(self, place: str) -> Iterator[None]:
+        import httpcore
+        import httpx
+
+        try:
+            yield
         except TimeoutError:
             raise SourceUnreachable(f"{place}: no complete answer within {self._deadline:g} s") from None
         except (httpx.InvalidURL, UnicodeError):  # the second is about names that cannot be
@@ -119,7 +163,7 @@ class Http:
         except (httpx.HTTPError, httpcore.ProtocolError, OSError) as exc:
             raise SourceUnreachable(f"{place}: {str(exc) or type(exc).__name__}") from exc
 
-    def _read(self, response: httpx.Response, place: str, until: float) -> str:
+    def _read(self, response: httpx.Response, place: str, until: float) -> bytes:
         body = bytearray()
         for piece in response.iter_bytes():
             body += piece
@@ -127,7 +171,7 @@ class Http:
                 raise TimeoutError
             if len(body) > self._largest:
                 raise SourceError(f"{place}: the answer is larger than {self._largest / 2**20:g} MiB; ask for less")
-        return body.decode("utf-8", "replace")
+        return bytes(body)
 
     def close(self) -> None:
         """Close every connection."""
@@ -172,6 +216,28 @@ def _transport() -> httpx.BaseTransport:
             self._pool.close()
 
     return Bounded()
+
+
+def _raw(response: httpx.Response, body: bytes, took: float, secrets: Sequence[str]) -> RawAnswer:
+    lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
+    for secret in secrets:
+        body = body.replace(secret.encode(), b"***")
+    shown = tuple((name, _without(secrets, value)) for name, value in lines)
+    return RawAnswer(response.status_code, shown, body, took)
+
+
+def _secrets(headers: Sequence[tuple[str, str]]) -> list[str]:
+    return _words(value for name, value in headers if _CREDENTIALS.search(name))
+
+
+def _words(values: Iterable[str]) -> list[str]:
+    return [word for value in values for word in value.split() if len(word) >= _SECRET]
+
+
+def _without(secrets: Sequence[str], text: str) -> str:
+    for secret in secrets:  # an error page may show the request that it is about
+        text = text.replace(secret, "***")
+    return text
 
 
 def _answer(response: httpx.Response, text: str, sent: float, received: float) -> Answer:

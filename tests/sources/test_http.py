@@ -55,6 +55,58 @@ def test_forms_and_json_are_sent_as_such(http: Http) -> None:
     assert [(one.path, one.body) for one in server.asked] == [("/a", "query=x%7B%7D"), ("/b", '{"x":1}')]
 
 
+RAW = "/a+b/../%7e?stage=series-c+&x='%'"
+
+
+def test_a_raw_request_is_sent_byte_for_byte(http: Http) -> None:
+    with listening() as (place, listener):
+        asked: list[bytes] = []
+        thread = served(lambda listener: asked.append(_answer_raw(listener)), listener)
+        answer = http.exchange("POST", place, RAW, headers=[("X-A", "1"), ("X-A", "2")], content=b"\xff")
+        thread.join()
+    (request,) = asked
+    assert request.startswith(f"POST {RAW} HTTP/1.1\r\n".encode())
+    assert request.endswith(b"\r\n\r\n\xff")
+    names = [line.partition(b":")[0].lower() for line in request.split(b"\r\n\r\n")[0].split(b"\r\n")[1:]]
+    assert sorted(names) == [b"content-length", b"host", b"x-a", b"x-a"]
+    assert answer.headers == (("Link", "<a>"), ("link", "<b>"), ("Content-Encoding", "gzip"), ("Content-Length", "23"))
+    assert (answer.status, answer.body) == (404, b"abc")
+
+
+def _answer_raw(listener: socket.socket) -> bytes:
+    connection, _ = listener.accept()
+    with connection:
+        asked = b""
+        while not asked.endswith(b"\xff"):
+            asked += connection.recv(1000)
+        body = gzip.compress(b"abc", mtime=0)
+        head = f"Link: <a>\r\nlink: <b>\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(b"HTTP/1.1 404 Not Found\r\n" + head.encode() + body)
+    return asked
+
+
+def test_credentials_of_a_raw_request_are_not_in_its_answer(http: Http) -> None:
+    reply = Reply(b"you sent Bearer s3cret-token", headers={"X-Echo": "s3cret-token"})
+    with fake_server(reply) as server:
+        sent = [("Authorization", "Bearer s3cret-token"), ("Accept", "application/json")]
+        answer = http.exchange("GET", server.url, "/", headers=sent, content=None)
+    assert answer.body == b"you sent Bearer ***"
+    assert ("X-Echo", "***") in answer.headers
+
+
+def test_a_raw_request_keeps_the_deadline(hurried: Http) -> None:
+    with (
+        fake_server(Reply(b"slowly dripping", drips=True)) as server,
+        pytest.raises(SourceUnreachable, match=r"0\.3 s"),
+    ):
+        hurried.exchange("GET", server.url, "/", headers=[], content=None)
+
+
+def test_a_raw_request_to_nobody_is_a_fault_of_the_source(http: Http) -> None:
+    with pytest.raises(SourceUnreachable, match="refused"):
+        http.exchange("GET", "http://127.0.0.1:9", "/", headers=[], content=None)
+
+
 @pytest.mark.parametrize("status", [200, 404])
 def test_what_came_in_two_pieces_is_one_answer(http: Http, status: int) -> None:
     with fake_server(Reply(b"pieces", status, drips=True, at_once=5)) as server:

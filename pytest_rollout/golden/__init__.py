@@ -1,0 +1,1 @@
+"""Golden payloads: requests with the answers that were approved, per mode of the target."""

@@ -1,0 +1,161 @@
+"""Judge a case by what was observed: each mode by itself, and all modes together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_rollout.golden.answers import status_findings
+from pytest_rollout.golden.bodies import Trial, compare_pinned, schemas_of, unlike
+from pytest_rollout.golden.compare import Rules
+from pytest_rollout.golden.corpus import GoldenCase
+from pytest_rollout.golden.deltas import metric_findings
+from pytest_rollout.golden.endpoint import ACCEPTED, REJECTED, Endpoint
+from pytest_rollout.golden.finding import Finding, doubt, judged
+from pytest_rollout.golden.headers import header_findings
+from pytest_rollout.golden.observation import Batch, Observation
+from pytest_rollout.golden.side_effects import state_findings
+from pytest_rollout.golden.wire import Reply
+from pytest_rollout.golden.witnesses import batch_doubts, observation_doubts
+from pytest_rollout.verdict import CheckResult, Reason, Verdict
+
+Batches = Mapping[str, Batch]
+"""What was observed, by mode."""
+Doubts = Mapping[str, Sequence[Finding]]
+"""By mode."""
+_MODE, _CASE = 2, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one mode came to."""
+
+    findings: tuple[Finding, ...]
+    doubtful: bool
+    """Whether nothing that was observed in it counts."""
+    used: frozenset[tuple[int, str]] = frozenset()
+    """Level and pattern of the matchers that met something."""
+
+
+def doubts_of(endpoint: Endpoint, batches: Batches, instances: Sequence[str]) -> Doubts:
+    """Return for each mode why nothing observed in it counts."""
+    return {mode: batch_doubts(endpoint, batches.get(mode), instances) for mode in endpoint.modes}
+
+
+def see(trial: Trial, mode: str, batch: Batch | None, doubts: Sequence[Finding]) -> Seen:
+    """Return what is wrong with a case in one mode, from what was observed in it."""
+    observations = batch.of(trial.case.id) if batch else ()
+    doubts = doubts or observation_doubts(observations, trial.instances, batch.repeats if batch else 1)
+    if doubts or batch is None:
+        return Seen(tuple(replace(one, mode=mode) for one in doubts), doubtful=True)
+    schemas, used = schemas_of(batch.openapi), set[tuple[int, str]]()
+    found = list(_standing(trial.case, mode))
+    for one in observations:
+        comparison = compare_pinned(trial, mode, one, schemas)
+        rules = trial.rules(mode).all
+        used |= {(rules[number].level, rules[number].pattern.text) for number in comparison.used}
+        found += [replace(each, instance=one.instance) for each in (*_around(trial, mode, one), *comparison.findings)]
+    found = found or list(_stale(trial.rules(mode), used, _MODE))
+    return Seen(tuple(dict.fromkeys(replace(one, mode=mode) for one in found)), doubtful=False, used=frozenset(used))
+
+
+def _standing(case: GoldenCase, mode: str) -> Iterator[Finding]:
+    """Yield a doubt if nobody approved what the case is compared with, or it was changed since."""
+    golden = case.goldens[mode]
+    if case.standings[case.id] == "edited":
+        said = f"{case.id} was changed by hand after it was blessed; restore it, or bless it again"
+        yield doubt("#golden", Reason.GOLDEN_EDITED, "the content that was blessed", said, "stamp")
+    elif golden.form in ("json", "text") and (standing := case.standings[golden.source]) != "approved":
+        edited = standing == "edited"
+        said = f"{golden.source} was changed by hand after it was blessed" if edited else f"{golden.source} never was"
+        reason = Reason.GOLDEN_EDITED if edited else Reason.NOT_BLESSED
+        yield doubt("#golden", reason, "a golden body that somebody blessed", said, "stamp")
+
+
+def _around(trial: Trial, mode: str, one: Observation) -> Iterator[Finding]:
+    """Yield what is wrong with one observation beside its body."""
+    endpoint, case, reply = trial.endpoint, trial.case.case, one.reply
+    if reply is None:
+        return
+    kind, expected = endpoint.kinds[case.kind], case.expect[mode]
+    yield from _accepted(reply, accepted=mode in kind.accepted)
+    yield from status_findings(expected.status, reply)
+    yield from header_findings({**kind.headers_in(mode), **expected.headers}, reply, one.sent_at)
+    if endpoint.metrics is not None and expected.metrics:
+        yield from metric_findings(expected.metrics, endpoint.metrics, one.metrics)
+    if expected.side_effect is not None:
+        yield from state_findings(expected.side_effect, endpoint.state, one.state)
+
+
+def _accepted(reply: Reply, *, accepted: bool) -> Iterator[Finding]:
+    if reply.status not in (ACCEPTED if accepted else REJECTED):
+        wanted = "accepted: 2xx or 3xx" if accepted else "rejected: 4xx"
+        yield Finding(pointer="#status", kind="kind", expected=wanted, actual=str(reply.status), rule="kind")
+
+
+def _stale(rules: Rules, used: set[tuple[int, str]], level: int) -> Iterator[Finding]:
+    for rule in rules.all:
+        if rule.level == level and (rule.level, rule.pattern.text) not in used:
+            yield Finding(
+                pointer=rule.pattern.text,
+                kind="stale",
+                expected="something that the matcher is about",
+                actual="nothing: take the matcher away, or mend its pointer",
+                rule=rule.name,
+                verdict=Verdict.ERROR,
+                reason=Reason.STALE_MATCHER,
+            )
+
+
+def relations(trial: Trial, seen: Mapping[str, Seen], batches: Batches) -> list[Finding]:
+    """Return what is wrong with the modes taken together: they differ where they must not, or were not all run."""
+    modes = trial.endpoint.modes
+    not_run = [mode for mode in modes if mode not in seen or seen[mode].doubtful]
+    if not_run:
+        why = "; ".join(one.line for mode in not_run if mode in seen for one in seen[mode].findings[:1])
+        said = f"not run, or not to be counted: {', '.join(not_run)}{f' ({why})' if why else ''}"
+        return [doubt("#mode", Reason.NOT_RUN, f"all of {', '.join(modes)}", said, "matrix")]
+    found = [
+        finding
+        for group in trial.endpoint.kinds[trial.case.case.kind].same
+        for finding in _group(trial, group, batches)
+    ]
+    if found or any(seen[mode].findings for mode in modes):
+        return found
+    used = {name for mode in modes for name in seen[mode].used}
+    return list(_stale(trial.rules(None), used, _CASE))
+
+
+def _group(trial: Trial, group: tuple[str, ...], batches: Batches) -> Iterator[Finding]:
+    first = batches[group[0]].of(trial.case.id)[0]
+    for mode in group:
+        for other in batches[mode].of(trial.case.id):
+            for found in unlike(trial, first, other):
+                rule = f"{mode} is as {group[0]}"
+                yield replace(found, kind=f"relation/{found.kind}", rule=rule, mode=mode, instance=other.instance)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The results of a case: one for each mode, and one for all modes together."""
+
+    cells: Mapping[str, CheckResult]
+    matrix: CheckResult
+
+    @property
+    def results(self) -> tuple[CheckResult, ...]:
+        """All of them."""
+        return (*self.cells.values(), self.matrix)
+
+
+def judge_case(trial: Trial, batches: Batches, doubts: Doubts | None = None) -> Outcome:
+    """Judge a case by what was observed in each mode; a mode without a batch was not run.
+
+    ``doubts`` are those of all modes, if they are known already.
+    """
+    doubts = doubts or doubts_of(trial.endpoint, batches, trial.instances)
+    seen = {mode: see(trial, mode, batches.get(mode), doubts[mode]) for mode in trial.endpoint.modes}
+    name = trial.case.id
+    cells = {mode: judged(one.findings, f"{name} answers as expected in {mode}") for mode, one in seen.items()}
+    together = relations(trial, seen, batches)
+    return Outcome(cells, judged(together, f"{name} keeps its promises in {', '.join(trial.endpoint.modes)}"))

@@ -1,0 +1,148 @@
+"""What one run knows of golden cases: the corpora, their results, and what is asked for beside judging."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_rollout.golden.bless import Approval
+    from pytest_rollout.golden.corpus import Corpus
+    from pytest_rollout.golden.session import Report, Wishes
+    from pytest_rollout.verdict import CheckResult
+
+MATRIX, MODES = "matrix", "modes"
+"""Names of the results of all modes together: of a case, and of an endpoint."""
+
+
+class Goldens:
+    """Corpora and their results, for one run. ``variables`` fill the ``${NAME}`` of endpoints."""
+
+    def __init__(self, config: pytest.Config, variables: Callable[[], Mapping[str, str]], reports: Path) -> None:
+        self._config = config
+        self._variables = variables
+        self._reports = reports / "golden"
+        told: dict[str, str] = getattr(config, "workerinput", {})
+        self._owns_folder = "golden_folder" not in told
+        self.run_folder = Path(told.get("golden_folder") or tempfile.mkdtemp(prefix="golden-"))
+        self._corpora: dict[Path, Corpus] = {}
+        self._results: dict[Path, dict[str, CheckResult]] = {}
+        self.bless = tuple(filter(None, (config.getoption("golden_bless") or "").split(",")))
+        self._approval = self._approve() if self.bless else None
+
+    def close(self) -> None:
+        """Remove the run's folder if it is ours."""
+        if self._owns_folder:
+            shutil.rmtree(self.run_folder, ignore_errors=True)
+
+    def corpus(self, folder: Path) -> Corpus:
+        """Return the corpus of a folder. Raises CaseError."""
+        from pytest_rollout.golden.corpus import load_corpus, shared_ids
+        from pytest_rollout.golden.document import CaseError
+
+        if folder not in self._corpora:
+            self._corpora[folder] = load_corpus(folder)
+            if faults := shared_ids(self._corpora.values()):
+                raise CaseError("\n".join(faults))
+        return self._corpora[folder]
+
+    def results(self, folder: Path, keys: Collection[str]) -> dict[str, CheckResult]:
+        """Return the results of a corpus by key; it is run once, also when xdist spreads the items."""
+        if folder not in self._results:
+            self._results[folder] = self._shared(folder, keys)
+        return self._results[folder]
+
+    def notes(self) -> list[str]:
+        """Return what people should know of the runs so far."""
+        kept = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(self.run_folder.glob("*.json"))]
+        return [note for data in kept for note in data["notes"]]
+
+    def check_ids(self) -> None:
+        """Raise pytest.UsageError if a case to be blessed was not collected."""
+        from pytest_rollout.golden.bless import BlessRefused, find_cases
+
+        try:
+            find_cases(list(self._corpora.values()), self.bless)
+        except BlessRefused as exc:
+            raise pytest.UsageError(f"--golden-bless: {exc}") from exc
+
+    def _approve(self) -> Approval:
+        """Return who approves; asked before the first blessing, which makes the tree dirty. Raises UsageError."""
+        from pytest_rollout.golden.bless import Approval, refusals
+        from pytest_rollout.golden.repository import author, read_tree
+
+        root = self._config.rootpath
+        reason, automatic = self._config.getoption("golden_reason"), bool(os.environ.get("CI"))
+        approval = Approval(by=author(root), reason=reason, at=time.time(), tree=read_tree(root), automatic=automatic)
+        against = refusals(approval)
+        if hasattr(self._config, "workerinput") or self._config.getoption("dist", "no") != "no":
+            against.append("goldens are blessed in one process; leave -n away, or give -n0")
+        if against:
+            raise pytest.UsageError(f"--golden-bless: {'; '.join(against)}")
+        return approval
+
+    def _shared(self, folder: Path, keys: Collection[str]) -> dict[str, CheckResult]:
+        from pytest_rollout.verdict import CheckResult
+
+        kept = self.run_folder / f"{self.corpus(folder).endpoint.endpoint}.json"
+        with kept.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                report = self._run(folder, keys)
+                results = {name: result.to_dict() for name, result in report.results.items()}
+                draft = kept.with_suffix(".tmp")
+                draft.write_text(json.dumps({"results": results, "notes": self._told(folder, report)}))
+                draft.replace(kept)
+            data = json.loads(kept.read_text(encoding="utf-8"))
+        return {name: CheckResult.from_dict(result) for name, result in data["results"].items()}
+
+    def _run(self, folder: Path, keys: Collection[str]) -> Report:
+        from pytest_rollout.golden.observe import World
+        from pytest_rollout.golden.session import run_corpus
+        from pytest_rollout.golden.wire import wire_over
+        from pytest_rollout.sources.http import Http
+
+        corpus = self.corpus(folder)
+        cases = list(corpus.cases) if MODES in keys else [key.partition("/")[0] for key in keys]
+        http = Http(corpus.endpoint.timeout)
+        try:
+            return run_corpus(corpus.only(cases), World(wire_over(http)), self._variables(), self._wishes(corpus, keys))
+        finally:
+            http.close()
+
+    def _wishes(self, corpus: Corpus, keys: Collection[str]) -> Wishes:
+        from pytest_rollout.golden.session import Wishes
+
+        asked = {key.rpartition("/")[2] for key in keys}
+        together = not asked.isdisjoint((MODES, MATRIX))
+        return Wishes(
+            modes=tuple(mode for mode in corpus.endpoint.modes if together or mode in asked),
+            received=self._reports,
+            bless=self.bless,
+            approval=self._approval,
+            learn=self._config.getoption("golden_learn"),
+            propose=dict(pair.partition("=")[::2] for pair in self._config.getoption("golden_propose")),
+        )
+
+    def _told(self, folder: Path, report: Report) -> list[str]:
+        """Return the notes of a run, and where its coverage is written."""
+        from pytest_rollout.golden.coverage import table
+
+        if not report.coverage:
+            return list(report.notes)
+        path = self._reports / f"{folder.name}.coverage.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(table(report.coverage) + "\n", encoding="utf-8")
+        states = Counter(row.state for row in report.coverage)
+        counts = ", ".join(f"{number} {state}" for state, number in states.items())
+        return [*report.notes, f"{folder.name}: {counts} ({path})"]

@@ -1,0 +1,33 @@
+"""What an instance is told at its start, handed over in one environment variable."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+VARIABLE = "SANDBOX_NORMALIZATION"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One instance's configuration: its number, the database all share, and after how many seconds it obeys a flip."""
+
+    database: Path
+    number: int = 1
+    propagation: float = 0.0
+    faults: frozenset[str] = frozenset()
+    flags_token: str = ""
+
+    def to_environment(self) -> dict[str, str]:
+        """Return the environment variable that carries this configuration."""
+        fields = asdict(self) | {"database": str(self.database), "faults": sorted(self.faults)}
+        return {VARIABLE: json.dumps(fields)}
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the configuration that ``to_environment`` wrote; KeyError if there is none."""
+        fields = json.loads(environment[VARIABLE])
+        fields["database"] = Path(fields["database"])
+        fields["faults"] = frozenset(fields["faults"])
+        return cls(**fields)

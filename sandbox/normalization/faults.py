@@ -1,0 +1,203 @@
+"""The faults this system can be started with, and what ought to notice each one."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sandbox.normalization import deviations as api
+from sandbox.normalization.behaviour import Behaviour
+from sandbox.normalization.migration import deviations as migration
+from sandbox.normalization.migration.steps import Steps
+
+
+class UnknownFaultError(ValueError):
+    """No fault has this name; the message suggests one and lists them all."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to break the system: what it replaces in Behaviour, or in the migration's Steps.
+
+    ``noticed_by`` names golden relations, cases and gates that must no longer pass.
+    """
+
+    name: str
+    does: str
+    noticed_by: tuple[str, ...]
+    behaviour: Mapping[str, Any] = field(default_factory=dict)
+    steps: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fault as it is listed."""
+        return {"name": self.name, "does": self.does, "noticed_by": list(self.noticed_by)}
+
+
+ENFORCED = "relation: unknown is rejected in enforce"
+SILENT_OFF = "relation: off sends no deprecation header"
+SAME = "relation: a valid request is answered the same in every mode"
+SAME_WARN = "relation: warn answers as off, plus headers"
+ALIAS = "case: alias"
+MODE = "gate: mode confirmed on every instance"
+HEADERS = "case: deprecation headers"
+COVERAGE = "gate: header coverage"
+ERROR_BODY = "case: unknown, error body"
+DELTAS = "case: metric deltas"
+LABELS = "gate: bounded labels"
+SUMS = "case: sum at 1 - 1e-6 and 1 + 1e-6"
+OPENAPI = "coverage: OpenAPI"
+REHEARSAL = "canary: migration rehearsal"
+
+FAULTS: tuple[Fault, ...] = (
+    Fault("enforce-lets-pass", "enforce acts as warn at the strategies", (ENFORCED,), {"mode": api.enforce_is_warn}),
+    Fault("off-warns", "off acts as warn at the companies", (SILENT_OFF, DELTAS), {"mode": api.off_is_warn}),
+    Fault("warn-rejects", "warn acts as enforce at the simulation", (SAME_WARN,), {"mode": api.warn_is_enforce}),
+    Fault(
+        "canary-for-everybody", "every request meets the canary's mode", (MODE,), {"cohort": api.everybody_is_canary}
+    ),
+    Fault("instance-in-old-mode", "the second instance takes up no flip", (MODE,), {"hears": api.deaf_second}),
+    Fault("flip-takes-long", "a flip takes 8 s longer to arrive", (MODE,), {"delay": api.late}),
+    Fault("mode-gauge-lies", "the mode gauges show enforce, whatever the mode", (MODE,), {"gauge": api.always_two}),
+    Fault(
+        "headers-missing-on-companies",
+        "the companies answer without deprecation headers",
+        (HEADERS, COVERAGE),
+        {"headers": api.none_on_companies},
+    ),
+    Fault("sunset-wrong-weekday", "Sunset names a Tuesday that is a Monday", (HEADERS,), {"headers": api.tuesday}),
+    Fault("sunset-too-early", "Sunset is before Deprecation, and past", (HEADERS,), {"headers": api.too_early}),
+    Fault("deprecation-legacy-form", "Deprecation is true, not a date", (HEADERS,), {"headers": api.legacy}),
+    Fault("deprecation-twice", "there are two Deprecation headers", (HEADERS,), {"headers": api.twice}),
+    Fault("link-without-relation", "Link has no relation", (HEADERS,), {"headers": api.without_relation}),
+    Fault("header-echo", "X-Stage-Deprecated-Variants has the client's text", (HEADERS,), {"headers": api.echoed}),
+    Fault("error-code-wrong", "the companies answer INVALID_QUERY", (ERROR_BODY,), {"refuse": api.other_code}),
+    Fault("error-status-422", "a simulation is rejected with 422", (ERROR_BODY,), {"refuse": api.unprocessable}),
+    Fault("body-echo", "error bodies hold the whole request", (ERROR_BODY, OPENAPI), {"refuse": api.echo}),
+    Fault("correlation-id-missing", "error bodies have no id", (ERROR_BODY, OPENAPI), {"refuse": api.uncorrelated}),
+    Fault("valid-stages-incomplete", "validStages lacks series-c+", (ERROR_BODY,), {"refuse": api.five_stages}),
+    Fault("suggestion-missing", "no stage is suggested", (ERROR_BODY,), {"nearest": api.no_suggestion}),
+    Fault("suggestion-too-far", "a stage is suggested for anything", (ERROR_BODY,), {"nearest": api.any_suggestion}),
+    Fault(
+        "reject-stores",
+        "a strategy is stored before its stages are looked at",
+        ("case: unknown, no side effect",),
+        {"stores_first": True},
+    ),
+    Fault("rejects-uncounted", "rejects are not counted", (DELTAS,), {"counts": api.rejects_uncounted}),
+    Fault(
+        "headers-uncounted", "emitted headers are not counted", (DELTAS, COVERAGE), {"counts": api.headers_uncounted}
+    ),
+    Fault("errors-counted-twice", "every error counts as two", (DELTAS,), {"counts": api.errors_twice}),
+    Fault("label-raw-path", "endpoint labels hold fund ids", (LABELS,), {"endpoint_label": api.raw_path}),
+    Fault("label-raw-cardinality", "cardinality is the exact number", (LABELS,), {"cardinality": api.raw_cardinality}),
+    Fault("sum-exclusive", "a sum off by exactly 1e-6 is refused", (SUMS,), {"adds_up": api.exclusive}),
+    Fault("sum-in-floats", "sums are computed in floats", (SUMS,), {"adds_up": api.in_floats}),
+    Fault(
+        "malformed-accepted-in-off",
+        "sums are not looked at in off",
+        ("relation: malformed is 400 in every mode",),
+        {"adds_up": api.unless_off},
+    ),
+    Fault("alias-forgotten", "aliases of series-b are unknown", (ALIAS,), {"recognise": api.without_series_b}),
+    Fault("look-alike-accepted", "seriesc is series-c", ("case: seriesc",), {"recognise": api.with_seriesc}),
+    Fault("plus-unknown", "series-c+ is unknown", (SAME, "case: series-c+"), {"recognise": api.plus_unknown}),
+    Fault("alias-500", "an alias with an underscore is a 500", (ALIAS,), {"recognise": api.crash_on_underscore}),
+    Fault(
+        "prototype-key-crash",
+        "a stage named __proto__ or constructor is a 500",
+        ("case: prototype keys",),
+        {"recognise": api.crash_on_prototype},
+    ),
+    Fault("nfkd-missing", "fullwidth letters are unknown", ("case: look-alikes",), {"recognise": api.without_nfkd}),
+    Fault("alias-not-normalized", "strategies keep aliases as sent", (ALIAS,), {"names": api.aliases_kept}),
+    Fault("unknown-becomes-seed", "warn serves unknown as seed", (SAME_WARN,), {"names": api.seed_for_unknown}),
+    Fault("valid-differs-in-enforce", "enforce rounds the mean", (SAME,), {"results": api.rounded_in_enforce}),
+    Fault(
+        "cursor-drops-row",
+        "every page but the first lacks a company",
+        ("case: pages",),
+        {"resume": api.after_following},
+    ),
+    Fault(
+        "alias-lost-after-migration",
+        "companies are found by their stored text, so that the migration changes every answer",
+        (ALIAS, REHEARSAL),
+        {"matches": api.as_stored},
+    ),
+    Fault("slow-validator", "a validation takes 8 ms", ("gate: validator p99",), {"examine": api.slowly}),
+    Fault("openapi-without-headers", "OpenAPI names no header", (OPENAPI,), {"describe": api.without_headers}),
+    Fault(
+        "deprecations-empty",
+        "/api/deprecations lists nothing",
+        ("case: deprecations",),
+        {"deprecations": api.nothing_deprecated},
+    ),
+    Fault(
+        "migration-defaults-unknown",
+        "the migration turns unknown stages into seed",
+        (REHEARSAL,),
+        steps={"rename": migration.seed_for_unknown},
+    ),
+    Fault(
+        "migration-drops-plus",
+        "the migration turns spellings of series-c+ into series-c: companies answer differently",
+        (REHEARSAL,),
+        steps={"rename": migration.without_plus},
+    ),
+    Fault(
+        "migration-drops-share",
+        "of two spellings of a stage in an allocation the migration keeps one share",
+        (REHEARSAL,),
+        steps={"merge": migration.last_share},
+    ),
+    Fault("migration-unaudited", "no audit rows are written", (REHEARSAL,), steps={"audited": migration.none}),
+    Fault(
+        "migration-skips-row",
+        "the last row of a batch is passed over",
+        (REHEARSAL,),
+        steps={"looked_at": migration.but_the_last},
+    ),
+    Fault("migration-touches-column", "updatedAt changes too", (REHEARSAL,), steps={"touches": ("updatedAt",)}),
+    Fault("migration-plan-writes", "--plan changes rows", (REHEARSAL,), steps={"planned": migration.write_first}),
+    Fault(
+        "migration-digest-blind",
+        "the digest is of the number of rows only",
+        (REHEARSAL,),
+        steps={"digest": migration.count_only},
+    ),
+    Fault(
+        "migration-restore-loses-row",
+        "restore leaves out the last row and does not compare",
+        (REHEARSAL,),
+        steps={"restored": migration.but_the_last, "compares": False},
+    ),
+)
+
+
+def check_names(names: Iterable[str]) -> frozenset[str]:
+    """Return the names as a set, or raise UnknownFaultError for the first one that no fault has."""
+    known = [fault.name for fault in FAULTS]
+    chosen = frozenset(names)
+    for name in sorted(chosen.difference(known)):
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise UnknownFaultError(f"unknown fault {name!r}{hint}\nfaults: {', '.join(known)}")
+    return chosen
+
+
+def behaviour_with(names: Iterable[str]) -> Behaviour:
+    """Return the API's behaviour with these faults; of two at one joint the later in the list wins."""
+    chosen = check_names(names)
+    behaviour = Behaviour()
+    for fault in FAULTS:
+        behaviour = replace(behaviour, **fault.behaviour) if fault.name in chosen else behaviour
+    return behaviour
+
+
+def steps_with(names: Iterable[str]) -> Steps:
+    """Return the migration's steps with these faults."""
+    chosen = check_names(names)
+    steps = Steps()
+    for fault in FAULTS:
+        steps = replace(steps, **fault.steps) if fault.name in chosen else steps
+    return steps

@@ -1,0 +1,1 @@
+"""normalize-stages: the migration of stored stages to their canonical names."""

@@ -1,0 +1,151 @@
+"""Every fault of the API has its effect, and only its effect: a battery sees it, and sees nothing else change."""
+
+from pathlib import Path
+from shutil import copy
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.normalization.behaviour import Behaviour
+from sandbox.normalization.config import Config
+from sandbox.normalization.faults import FAULTS, UnknownFaultError, behaviour_with, check_names, steps_with
+from sandbox.normalization.migration.steps import Steps
+from tests.sandbox.normalization.asking import companies, samples
+from tests.sandbox.normalization.battery import PROBES, observe
+from tests.sandbox.normalization.conftest import BEARER, TOKEN, Open, served
+
+VALIDATIONS = "metric.stage_validation_validations_total"
+ERRORS = "metric.stage_validation_errors_total"
+HEADERS = "metric.stage_deprecation_header_emitted_total"
+DURATIONS = "metric.stage_validation_duration_seconds_count"
+ALL_UNKNOWN = "mc-typo mc-far mc-seriesc mc-proto st-typo co-typo"
+
+
+def modes(names: str, probes: str) -> set[str]:
+    return {f"{mode}.{probe}" for mode in names.split() for probe in probes.split()}
+
+
+WARNED, REJECTED = modes("warn", ALL_UNKNOWN), modes("enforce", ALL_UNKNOWN)
+STORED_SINCE_ENFORCE = modes("enforce", "st-stored")
+EFFECTS: dict[str, set[str]] = {
+    "enforce-lets-pass": modes("enforce", "st-typo st-stored") | {VALIDATIONS, ERRORS, HEADERS, DURATIONS},
+    "off-warns": modes("off", "co-typo co-alias") | {VALIDATIONS, HEADERS, DURATIONS},
+    "warn-rejects": modes("warn", "mc-typo mc-far mc-seriesc mc-proto") | {VALIDATIONS, ERRORS, HEADERS, DURATIONS},
+    "mode-gauge-lies": {"metric.stage_validation_mode", "metric.stage_validation_canary_mode"},
+    "headers-missing-on-companies": modes("warn", "co-typo") | {HEADERS},
+    "sunset-wrong-weekday": WARNED,
+    "sunset-too-early": WARNED,
+    "deprecation-legacy-form": WARNED,
+    "deprecation-twice": WARNED,
+    "link-without-relation": WARNED,
+    "header-echo": WARNED,
+    "error-code-wrong": modes("enforce", "co-typo"),
+    "error-status-422": modes("enforce", "mc-typo mc-far mc-seriesc mc-proto"),
+    "body-echo": REJECTED | modes("off warn enforce", "mc-sum"),
+    "correlation-id-missing": REJECTED | modes("off warn enforce", "mc-sum"),
+    "valid-stages-incomplete": REJECTED,
+    "suggestion-missing": modes("warn enforce", "mc-typo mc-seriesc st-typo co-typo"),
+    "suggestion-too-far": modes("warn enforce", "mc-far mc-proto"),
+    "reject-stores": modes("off warn enforce", "st-stored"),
+    "rejects-uncounted": {VALIDATIONS},
+    "headers-uncounted": {HEADERS},
+    "errors-counted-twice": {ERRORS},
+    "label-raw-path": {VALIDATIONS, ERRORS, HEADERS, DURATIONS},
+    "label-raw-cardinality": {DURATIONS},
+    "sum-exclusive": modes("off warn enforce", "mc-low mc-high") | {VALIDATIONS, DURATIONS},
+    "sum-in-floats": modes("off warn enforce", "mc-low mc-high") | {VALIDATIONS, DURATIONS},
+    "malformed-accepted-in-off": modes("off", "mc-sum"),
+    "alias-forgotten": modes("warn enforce", "mc-underscore") | {VALIDATIONS, ERRORS, HEADERS},
+    "look-alike-accepted": modes("warn enforce", "mc-seriesc") | {VALIDATIONS, ERRORS, HEADERS},
+    "plus-unknown": modes("warn enforce", "mc-plus") | {VALIDATIONS, ERRORS, HEADERS},
+    "alias-500": modes("warn enforce", "mc-underscore") | {VALIDATIONS, DURATIONS},
+    "prototype-key-crash": modes("warn enforce", "mc-proto") | {VALIDATIONS, ERRORS, HEADERS, DURATIONS},
+    "nfkd-missing": modes("warn enforce", "mc-fullwidth") | {VALIDATIONS, ERRORS, HEADERS},
+    "alias-not-normalized": modes("warn enforce", "st-alias"),
+    "unknown-becomes-seed": modes("warn", "mc-typo mc-far mc-seriesc mc-proto st-typo co-typo st-stored")
+    | STORED_SINCE_ENFORCE,
+    "valid-differs-in-enforce": modes(
+        "enforce", "mc-valid mc-plus mc-alias mc-underscore mc-fullwidth mc-many mc-low mc-high"
+    ),
+    "cursor-drops-row": modes("off warn enforce", "co-page co-next"),
+    "alias-lost-after-migration": modes("off warn enforce", "co-valid co-alias"),
+    "slow-validator": {"slow"},
+    "openapi-without-headers": {"openapi"},
+    "deprecations-empty": {"deprecations"},
+}
+"""What the battery sees of each fault. That a body of warn differs from off's only in its names shows in off too."""
+OF_FLIPS = {"canary-for-everybody", "instance-in-old-mode", "flip-takes-long"}
+"""Tested below: the battery flips nothing."""
+
+
+def test_unknown_fault_is_named_with_a_suggestion_and_the_list() -> None:
+    with pytest.raises(UnknownFaultError) as caught:
+        check_names(["slow-validator", "slow-valid"])
+    known = ", ".join(fault.name for fault in FAULTS)
+    assert str(caught.value) == f"unknown fault 'slow-valid'; did you mean 'slow-validator'?\nfaults: {known}"
+
+
+def test_every_fault_replaces_something_and_is_tested() -> None:
+    of_migration = {fault.name for fault in FAULTS if fault.steps}
+    assert {fault.name for fault in FAULTS} == EFFECTS.keys() | OF_FLIPS | of_migration
+    assert all(bool(fault.behaviour) != bool(fault.steps) and fault.noticed_by and fault.does for fault in FAULTS)
+    assert all(behaviour_with([fault.name]) != Behaviour() for fault in FAULTS if fault.behaviour)
+    assert all(steps_with([fault.name]) != Steps() for fault in FAULTS if fault.steps)
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 20
+
+
+def observed(template: Path, folder: Path, *faults: str) -> dict[str, Any]:
+    path = Path(copy(template, folder / "normalization.db"))
+    with served(Config(path, faults=frozenset(faults), flags_token=TOKEN)) as client:
+        return observe(client)
+
+
+@pytest.fixture(scope="module")
+def healthy(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return observed(template, tmp_path_factory.mktemp("healthy"))
+
+
+def test_battery_sees_the_same_twice(template: Path, tmp_path: Path, healthy: dict[str, Any]) -> None:
+    assert observed(template, tmp_path) == healthy
+    assert len(healthy) > 3 * len(PROBES)
+
+
+@pytest.mark.parametrize("fault", EFFECTS)
+def test_fault_has_its_effect_and_no_other(template: Path, tmp_path: Path, healthy: dict[str, Any], fault: str) -> None:
+    seen = observed(template, tmp_path, fault)
+    assert {name for name in seen if seen[name] != healthy[name]} == EFFECTS[fault]
+
+
+def put(client: httpx.Client, cohort: str, value: str) -> None:
+    body = {"cohort": cohort, "value": value, "actor": "tester", "reason": "test"}
+    client.put("/admin/flags/STAGE_VALIDATION_MODE", json=body, headers=BEARER)
+
+
+def seen_by(client: httpx.Client, cohort: str = "main") -> int:
+    return companies(client, cohort, "stage=foo").status_code
+
+
+@pytest.mark.parametrize(("faults", "seen"), [((), [400, 200]), (("canary-for-everybody",), [400, 400])])
+def test_canary_for_everybody(site: Open, faults: tuple[str, ...], seen: list[int]) -> None:
+    client = site(*faults)
+    put(client, "canary", "enforce")
+    assert [seen_by(client, cohort) for cohort in ("canary", "main")] == seen
+
+
+@pytest.mark.parametrize(("faults", "seen"), [((), [400, 400]), (("instance-in-old-mode",), [400, 200])])
+def test_instance_in_old_mode(site: Open, faults: tuple[str, ...], seen: list[int]) -> None:
+    instances = [site(*faults, number=number) for number in (1, 2)]
+    put(instances[0], "*", "enforce")
+    assert [seen_by(client) for client in instances] == seen
+    gauge = 'stage_validation_mode{endpoint="/api/funds/{fundId}/companies"}'
+    told = [samples(client)[gauge] for client in instances]
+    assert told == [{400: 2.0, 200: 0.0}[status] for status in seen], "the gauge tells the truth"
+
+
+@pytest.mark.parametrize(("faults", "status"), [((), 400), (("flip-takes-long",), 200)])
+def test_flip_takes_long(site: Open, faults: tuple[str, ...], status: int) -> None:
+    client = site(*faults)
+    put(client, "*", "enforce")
+    assert seen_by(client) == status
+    assert behaviour_with(faults).delay(0.2) == (0.2 if status == 400 else 8.2)

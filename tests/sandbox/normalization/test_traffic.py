@@ -1,0 +1,101 @@
+"""The traffic: its mix, its pace, and clients that learn."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+
+import httpx
+import pytest
+
+from sandbox.normalization.schedule import CYCLE_SECONDS, PER_CYCLE, QUIET_FUND, Shot, cohort, cycle
+from sandbox.normalization.traffic import MENDED_TURNS, Client, run
+from tests.sandbox.normalization.asking import samples
+from tests.sandbox.normalization.conftest import MODES
+
+
+def test_cycle_has_its_mix_evenly_paced() -> None:
+    shots = cycle()
+    assert Counter(shot.kind for shot in shots) == PER_CYCLE
+    assert {kind for kind in PER_CYCLE for _ in range(3)} == {shot.kind for shot in shots}
+    for kind in PER_CYCLE:
+        assert {shot.endpoint for shot in shots if shot.kind == kind} == {"companies", "monte_carlo", "strategies"}
+    gaps = {round(later.at - earlier.at, 9) for earlier, later in pairwise(shots)}
+    assert gaps == {round(CYCLE_SECONDS / len(shots), 9)}
+
+
+def test_a_tenth_is_the_canary_cohort_and_it_meets_every_kind() -> None:
+    shots = cycle()
+    turns = range(10 * len(shots))
+    of_canary = [shots[turn % len(shots)].kind for turn in turns if cohort(turn) == "canary"]
+    assert len(of_canary) == len(turns) / 10
+    assert all(abs(of_canary.count(kind) - number) <= 2 for kind, number in PER_CYCLE.items())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_kind_is_answered_as_its_mode_says(unchanged: httpx.Client, mode: str) -> None:
+    for turn, shot in enumerate(cycle()):
+        method, path, body = shot.request(turn)
+        response = unchanged.request(method, path, content=body, headers={"x-cohort": mode})
+        refused = mode == "enforce" and shot.kind == "unknown"
+        assert response.is_client_error == refused, (shot, response.text)
+        assert ("deprecation" in response.headers) == (mode == "warn" and shot.kind == "unknown")
+
+
+def test_quiet_fund_gets_none() -> None:
+    assert not any(
+        f"fundId={QUIET_FUND}" in path
+        or f"/funds/{QUIET_FUND}/" in path
+        or f'"fundId": {QUIET_FUND}'.encode() in (body or b"")
+        for turn, shot in enumerate(cycle() * 8)
+        for _, path, body in [shot.request(turn)]
+    )
+
+
+@pytest.fixture
+def strict() -> Iterator[tuple[str, list[str]]]:
+    """Return the address of a server that rejects unknown stages, and the paths it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(400 if "serie-a" in self.path or "angel" in self.path else 200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}", asked
+    server.shutdown()
+    thread.join(5)
+    server.server_close()
+
+
+def test_rejected_client_mends_its_requests_for_a_while(strict: tuple[str, list[str]]) -> None:
+    address, asked = strict
+    client, shot = Client(address), Shot(0.0, "unknown", "companies")
+    for _ in range(MENDED_TURNS + 2):
+        client.send(shot, 0)
+    rejected = ["stage=serie-a" in path for path in asked]
+    assert rejected == [True, *[False] * MENDED_TURNS, True]
+
+
+def test_generator_keeps_its_pace_and_ends(client: httpx.Client) -> None:
+    before = samples(client)
+    run(f"127.0.0.1:{client.base_url.port}", seconds=1.0)
+    text = [(name, value - before.get(name, 0)) for name, value in samples(client).items()]
+    answered = sum(value for name, value in text if name.startswith("http_requests_total"))
+    assert 60 <= answered <= sum(PER_CYCLE.values()) / CYCLE_SECONDS + 1
+
+
+def test_generator_survives_a_target_that_is_gone() -> None:
+    run("127.0.0.1:9", seconds=0.1)

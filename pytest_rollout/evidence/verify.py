@@ -1,0 +1,87 @@
+"""Whether an evidence log is what was written: every record, their chain, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pytest_rollout.evidence.record import EMPTY, Head, Stored, StreamName
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first record that is not as it was written, or not there at all."""
+
+    seq: int
+    why: str
+
+    def __str__(self) -> str:
+        """Return a line."""
+        return f"record {self.seq}: {self.why}"
+
+
+def verify(
+    kept: Iterable[Stored], head: Head, counts: Mapping[StreamName, int], given: Head | None = None
+) -> Broken | None:
+    """Return the first broken record; None if the log is whole.
+
+    ``kept`` are all records in the order of seq, ``head`` and ``counts`` what the log says of them. ``given`` is a
+    head from somewhere else, of now or of earlier: without it, records that were cut off the end together with the
+    head, and a chain that was made anew, are not noticed.
+    """
+    chain = _Chain(given)
+    for row in kept:
+        if row.seq != chain.end.count + 1:
+            return chain.hole(row.seq)
+        if why := chain.fault(row):
+            return Broken(row.seq, why)
+        chain.add(row)
+    return chain.fault_at_end(head, counts)
+
+
+@dataclass(slots=True)
+class _Chain:
+    """The records so far, which are whole."""
+
+    given: Head | None
+    end: Head = EMPTY
+    streams: dict[StreamName, tuple[int, float]] = field(default_factory=dict)
+    """Count and latest time."""
+
+    def add(self, row: Stored) -> None:
+        self.streams[row.stream] = row.nth, row.peak
+        self.end = Head(row.seq, row.hash)
+
+    def hole(self, seq: int) -> Broken:
+        if seq <= self.end.count:
+            return Broken(seq, "there are two of it")
+        return Broken(self.end.count + 1, f"it is missing; the next one is {seq}")
+
+    def fault(self, row: Stored) -> str | None:
+        """Return why a record is not what was written there."""
+        nth, peak = self.streams.get(row.stream, (0, row.at))
+        if not row.intact:
+            return "its hash does not fit its content"
+        if row.prev != self.end.hash:
+            return "it does not follow the record before it: that one's hash is another"
+        if (row.nth, row.peak) != (nth + 1, max(peak, row.at)):
+            return f"it says {row.nth} and {row.peak} for its nth and peak, which are {nth + 1} and {max(peak, row.at)}"
+        if self.given and row.seq == self.given.count and row.hash != self.given.hash:
+            return f"it is not the one of the given head: its hash is {row.hash}"
+        return None
+
+    def fault_at_end(self, head: Head, counts: Mapping[StreamName, int]) -> Broken | None:
+        """Return what is wrong although every record that is there is right."""
+        last, given = self.end.count, self.given or EMPTY
+        for whose, count in (("its own", head.count), ("the given", given.count)):
+            if count > last:
+                return Broken(last + 1, f"it is missing; {whose} head says that there are {count} records")
+        if head != self.end:
+            return Broken(last, f"it is the last one, and the log's own head is {head}")
+        counted = {stream: nth for stream, (nth, _) in self.streams.items()}
+        for stream in sorted(stream for stream in counts.keys() | counted if counts.get(stream) != counted.get(stream)):
+            known = (
+                f"{counts.get(stream, 0)} records of {stream.kind} {stream.subject} and has {counted.get(stream, 0)}"
+            )
+            return Broken(last, f"it is the last one, and the log has counted {known}")
+        return None

@@ -25,6 +25,8 @@ class Target:
     wait: float
     """Seconds to wait for evidence, unless the command line says otherwise."""
     scrape_interval: float | None
+    via: str
+    """How canaries that can do either drive the target: ``api`` or ``browser``."""
     rehearsal: tuple[str, ...]
     """Why this run is only a rehearsal; empty for the real thing."""
 
@@ -55,6 +57,7 @@ def enter(loaded: LoadedPlan, name: str, *, sandbox: SandboxState | None, variab
         time_scale=environment.time_scale,
         wait=environment.wait,
         scrape_interval=environment.scrape_interval,
+        via=environment.via,
         rehearsal=_rehearsal(environment, sandbox),
     )
 

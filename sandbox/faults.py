@@ -10,6 +10,9 @@ LATENCY = "stage1/read-latency"
 ERRORS = "stage1/api-5xx"
 FLAG_STATE = "stage1/flag-state"
 KILL_SWITCH = "stage1/kill-switch"
+SETTLEMENT = ("stage2/settlement-streak", "stage2/settlement-hours")
+ROLLBACKS = "stage2/rollbacks"
+AUDIT_PARITY = "stage2/audit-parity"
 
 
 class UnknownFaultError(ValueError):
@@ -20,7 +23,7 @@ class UnknownFaultError(ValueError):
 class Fault:
     """One way to break the sandbox.
 
-    ``turns_red`` names every check, as ``stage/check``, that must no longer pass.
+    ``turns_red`` names every check of its stage, as ``stage/check``, that must no longer pass.
     """
 
     name: str
@@ -30,6 +33,10 @@ class Fault:
     def as_json(self) -> dict[str, Any]:
         """Return the fault as ``faults --json`` prints it."""
         return asdict(self) | {"turns_red": list(self.turns_red)}
+
+    def red_in(self, stage: str) -> frozenset[str]:
+        """Return the checks of one stage (``stage1``) that the fault turns red."""
+        return frozenset(check for check in self.turns_red if check.startswith(f"{stage}/"))
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -53,7 +60,41 @@ FAULTS: tuple[Fault, ...] = (
         "the flag service answers the default for every cohort; the application still serves the facade",
         (FLAG_STATE, KILL_SWITCH),
     ),
+    Fault("payment-not-settled", "a payment is accepted and stays in the wallet; no invoice is settled", SETTLEMENT),
+    Fault("double-settlement", "every settlement of an invoice is booked twice", SETTLEMENT),
+    Fault(
+        "wallet-off-by-one",
+        "a deposit raises the wallet by one unit less than was paid",
+        (*SETTLEMENT, AUDIT_PARITY),
+    ),
+    Fault("audit-row-missing", "an invoice that is settled in part leaves no audit row", SETTLEMENT),
+    Fault("correlation-id-wrong", "audit rows of invoices carry a correlation id of their own", SETTLEMENT),
+    Fault(
+        "failed-payment-shown-as-success",
+        "every payment fails and is rolled back, but page and API say that it was made",
+        (*SETTLEMENT, AUDIT_PARITY, ROLLBACKS),
+    ),
+    Fault("counter-not-moved", "payments that were made are not counted", (*SETTLEMENT, AUDIT_PARITY)),
+    Fault(
+        "rollback-without-trace",
+        "every payment is answered and counted as made, and then undone; that is neither counted nor logged",
+        (*SETTLEMENT, AUDIT_PARITY),
+    ),
+    Fault("portal-total-stale", "the portal goes on showing as paid what it showed first", SETTLEMENT),
+    Fault("zero-payment-accepted", "a payment of 0 is accepted", (*SETTLEMENT, AUDIT_PARITY)),
+    Fault("idempotency-key-ignored", "a repeated request with the same Idempotency-Key pays again", SETTLEMENT),
+    Fault(
+        "reversal-forgets-invoices",
+        "a payment that is taken back leaves its invoices settled",
+        (*SETTLEMENT, AUDIT_PARITY),
+    ),
+    Fault("audit-diverges", "the facade names the agent differently in the audit row of a payment", (AUDIT_PARITY,)),
 )
+
+
+def turning_red(stage: str) -> tuple[Fault, ...]:
+    """Return the faults that a check of the stage (``stage1``) has to notice."""
+    return tuple(fault for fault in FAULTS if fault.red_in(stage))
 
 
 def check_names(names: Iterable[str]) -> frozenset[str]:

@@ -35,6 +35,8 @@ def summary(reporter: pytest.TerminalReporter, document: Mapping[str, Any], note
         reporter.write_line(f"not complete: {fault}", yellow=True)
     for note in notes:
         reporter.write_line(note)
+    if document["evidence"]["head"]:
+        reporter.write_line(f"evidence {document['evidence']['head']}  {document['evidence']['log']}")
     rehearsal = " (REHEARSAL)" if document["rehearsal"] else ""
     reporter.write(f"decision: {document['decision']}{rehearsal}", **_COLOURS[document["decision"]])
     reporter.write_line(f"  {path}")

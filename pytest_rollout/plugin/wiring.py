@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -107,13 +108,16 @@ def _register_fixtures(config: pytest.Config) -> None:
 
 
 def _register_recorder(config: pytest.Config, settings: Settings, plans: list[Path]) -> None:
-    from pytest_rollout.plugin.recorder import Recorder
+    from pytest_rollout.plugin.deadline import Deadline
+    from pytest_rollout.plugin.recorder import DEADLINE_PLUGIN, Recorder
 
     if len(plans) != 1:
         names = ", ".join(plan.name for plan in plans) or "none"
         raise pytest.UsageError(f"--rollout-canary needs the folder of exactly one plan as argument; found {names}")
     if config.getoption("dist", "no") != "no":
         raise pytest.UsageError("--rollout-canary runs in one process; leave -n away, or give -n0")
+    if (deadline := Deadline.of(os.environ)) is not None:
+        config.pluginmanager.register(deadline, DEADLINE_PLUGIN)
     config.pluginmanager.register(Recorder(config, settings, plans[0]), "rollout-recorder")
 
 

@@ -70,12 +70,15 @@ def _reading(flag: str, cohort: str, body: dict[str, Any]) -> FlagReading:
     if not isinstance(value, bool):
         return _faulty(flag, cohort, f"the value {value!r} is not a boolean")
     metadata = body.get("metadata")
+    told: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
+    changed_by = told.get("changedBy")
     return FlagReading(
         flag=flag,
         cohort=cohort,
         value=value,
         reason=reason,
-        changed_at=_instant(metadata.get("changedAt")) if isinstance(metadata, dict) else None,
+        changed_at=_instant(told.get("changedAt")),
+        changed_by=changed_by if isinstance(changed_by, str) and changed_by.strip() else None,
     )
 
 

@@ -217,6 +217,7 @@ _Reports = Annotated[Path, typer.Option("--rollout-reports", metavar="DIR", help
 @main.command()
 def watch(  # noqa: PLR0913 - its options
     plans: _Plans = Path("canaries"),
+    *,
     expression: Annotated[
         str, typer.Option("-m", metavar="EXPRESSION", help="Which canaries: their names, with _ for -; canary is all.")
     ] = "canary",
@@ -243,6 +244,7 @@ def watch(  # noqa: PLR0913 - its options
 def run_slot(
     canary: Annotated[str, typer.Argument(help="The canary.")],
     plans: _Plans = Path("canaries"),
+    *,
     environment: _Environment = "sandbox",
     log: _Log = _LOG,
     reports: _Reports = Path("reports"),

@@ -56,6 +56,7 @@ class World:
     now: float = START
     up_since: float = START - 1000
     flipped_at: float | None = START - 1000
+    changed_by: str | None = None
     flag: bool = True
     rollbacks: Callable[[float], float] = lambda _: 0.0
     rate: float = 45.0
@@ -98,7 +99,8 @@ class World:
     def _metadata(self) -> dict[str, str]:
         if self.flipped_at is None:
             return {}
-        return {"changedAt": datetime.fromtimestamp(self.flipped_at, UTC).isoformat()}
+        by = {"changedBy": self.changed_by} if self.changed_by else {}
+        return {"changedAt": datetime.fromtimestamp(self.flipped_at, UTC).isoformat(), **by}
 
     def _found(self, query: str, at: float) -> dict[str, Any]:
         if ranged := RANGE.fullmatch(query):

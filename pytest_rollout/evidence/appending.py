@@ -30,7 +30,7 @@ class Appending(Snapshot):
 
     def __init__(self, connection: sa.Connection, where: str) -> None:
         super().__init__(connection, where)
-        self.kept_head()  # PostgreSQL waits here until the head is free
+        self.head()  # PostgreSQL waits here until it is free
 
     def append(self, entries: Sequence[Entry]) -> Head:
         """Append entries and return the new head. Raises AlreadyRecorded, EvidenceError."""
@@ -47,6 +47,7 @@ class Appending(Snapshot):
             head = Head(row.seq, row.hash)
         if rows:
             self._write(rows, list(streams.values()), head)
+            self._known_head = head
         return head
 
     def _write(self, rows: list[dict[str, Any]], streams: list[Stream], head: Head) -> None:

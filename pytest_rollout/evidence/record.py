@@ -116,7 +116,7 @@ class Stored(NamedTuple):
     seq: int
     prev: str
     hash: str
-    kind: str
+    kind: str  # from here on the fields of StreamName
     rollout: str
     environment: str
     target: str
@@ -133,7 +133,7 @@ class Stored(NamedTuple):
     @property
     def stream(self) -> StreamName:
         """The stream it belongs to."""
-        return StreamName(self.kind, self.rollout, self.environment, self.target, self.subject)
+        return StreamName(*self[3:8])
 
     @property
     def line(self) -> str:
@@ -141,7 +141,7 @@ class Stored(NamedTuple):
         key = "null" if self.key is None else _quoted(self.key)
         return (
             f'{{"at":{self.at!r},"data":{self.data},"environment":{_quoted(self.environment)},"key":{key},'
-            f'"kind":{_quoted(self.kind)},"nth":{self.nth},"peak":{self.peak!r},"prev":{_quoted(self.prev)},'
+            f'"kind":{_quoted(self.kind)},"nth":{self.nth},"peak":{self.peak!r},"prev":"{self.prev}",'
             f'"rollout":{_quoted(self.rollout)},"seq":{self.seq},"subject":{_quoted(self.subject)},'
             f'"target":{_quoted(self.target)}}}'
         )

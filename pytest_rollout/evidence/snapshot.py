@@ -55,16 +55,13 @@ class Snapshot:
     def __init__(self, connection: sa.Connection, where: str) -> None:
         self._connection = connection
         self._where = where
+        self._known_head: Head | None = None
 
     def head(self) -> Head:
         """Return the head, which agrees with the last record."""
-        head, tail = self.kept_head(), self._connection.execute(_TAIL).one_or_none()
-        last = Head(*tuple(tail)) if tail else EMPTY
-        if last.count != head.count:
-            self._not_whole(f"its last record is {last.count}, and {head.count} were written")
-        if last.hash != head.hash:
-            self._not_whole(f"record {last.count} is not the one that was written")
-        return head
+        if self._known_head is None:
+            self._known_head = self._checked_head()
+        return self._known_head
 
     def had(self, head: Head) -> bool:
         """Whether the log had this head once, or has it now."""
@@ -131,6 +128,15 @@ class Snapshot:
 
     def _head_statement(self) -> sa.Select[int, str]:
         return _HEAD
+
+    def _checked_head(self) -> Head:
+        head, tail = self.kept_head(), self._connection.execute(_TAIL).one_or_none()
+        last = Head(*tuple(tail)) if tail else EMPTY
+        if last.count != head.count:
+            self._not_whole(f"its last record is {last.count}, and {head.count} were written")
+        if last.hash != head.hash:
+            self._not_whole(f"record {last.count} is not the one that was written")
+        return head
 
     def _stream(self, name: StreamName) -> Stream | None:
         """Return a stream; None if nothing is in it, which the counts of all others prove."""

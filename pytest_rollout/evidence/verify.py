@@ -31,11 +31,10 @@ def verify(
     """
     chain = _Chain(given)
     for row in kept:
-        if row.seq != chain.end.count + 1:
+        if row.seq != chain.count + 1:
             return chain.hole(row.seq)
-        if why := chain.fault(row):
+        if why := chain.extend(row):
             return Broken(row.seq, why)
-        chain.add(row)
     return chain.fault_at_end(head, counts)
 
 
@@ -44,39 +43,40 @@ class _Chain:
     """The records so far, which are whole."""
 
     given: Head | None
-    end: Head = EMPTY
+    count: int = EMPTY.count
+    hash: str = EMPTY.hash
     streams: dict[StreamName, tuple[int, float]] = field(default_factory=dict)
     """Count and latest time."""
 
-    def add(self, row: Stored) -> None:
-        self.streams[row.stream] = row.nth, row.peak
-        self.end = Head(row.seq, row.hash)
-
     def hole(self, seq: int) -> Broken:
-        if seq <= self.end.count:
+        if seq <= self.count:
             return Broken(seq, "there are two of it")
-        return Broken(self.end.count + 1, f"it is missing; the next one is {seq}")
+        return Broken(self.count + 1, f"it is missing; the next one is {seq}")
 
-    def fault(self, row: Stored) -> str | None:
-        """Return why a record is not what was written there."""
-        nth, peak = self.streams.get(row.stream, (0, row.at))
+    def extend(self, row: Stored) -> str | None:
+        """Take the next record, or return why it is not what was written there."""
+        name = row.stream
+        nth, peak = self.streams.get(name, (0, row.at))
+        due = nth + 1, max(peak, row.at)
         if not row.intact:
             return "its hash does not fit its content"
-        if row.prev != self.end.hash:
+        if row.prev != self.hash:
             return "it does not follow the record before it: that one's hash is another"
-        if (row.nth, row.peak) != (nth + 1, max(peak, row.at)):
-            return f"it says {row.nth} and {row.peak} for its nth and peak, which are {nth + 1} and {max(peak, row.at)}"
+        if (row.nth, row.peak) != due:
+            return f"it says {row.nth} and {row.peak} for its nth and peak, which are {due[0]} and {due[1]}"
         if self.given and row.seq == self.given.count and row.hash != self.given.hash:
             return f"it is not the one of the given head: its hash is {row.hash}"
+        self.streams[name] = due
+        self.count, self.hash = row.seq, row.hash
         return None
 
     def fault_at_end(self, head: Head, counts: Mapping[StreamName, int]) -> Broken | None:
         """Return what is wrong although every record that is there is right."""
-        last, given = self.end.count, self.given or EMPTY
+        last, given = self.count, self.given or EMPTY
         for whose, count in (("its own", head.count), ("the given", given.count)):
             if count > last:
                 return Broken(last + 1, f"it is missing; {whose} head says that there are {count} records")
-        if head != self.end:
+        if head != Head(last, self.hash):
             return Broken(last, f"it is the last one, and the log's own head is {head}")
         counted = {stream: nth for stream, (nth, _) in self.streams.items()}
         for stream in sorted(stream for stream in counts.keys() | counted if counts.get(stream) != counted.get(stream)):

@@ -65,7 +65,7 @@ class Deadline:
 
     def pytest_configure(self) -> None:
         """Listen to SIGTERM, and have the process ended if nothing else does."""
-        self._previous = signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._previous = signal.signal(signal.SIGTERM, self._on_signal)
         left = max(self._ends_at - time.monotonic(), 0.0)
         # A thread in C, which needs nothing of the interpreter. The copy is of what pytest captures later.
         self._stderr = os.dup(2)
@@ -97,7 +97,7 @@ class Deadline:
 
     def _bounded(self) -> Generator[None, None, None]:
         self._cut = None
-        before = signal.signal(signal.SIGALRM, self._on_alarm)
+        before = signal.signal(signal.SIGALRM, self._on_signal)
         try:
             self._begin()
             yield
@@ -116,32 +116,32 @@ class Deadline:
     def _begin(self) -> None:
         self._in_phase = True
         left = self._ends_at - time.monotonic()
-        if self._asked_to_end:
-            self._on_sigterm()
-        if left <= 0:
-            self._on_alarm()
+        if self._asked_to_end or left <= 0:
+            self._on_signal()
         # Once more, in case that a test catches the first.
         signal.setitimer(signal.ITIMER_REAL, left, self._reserve / 2)
 
-    def _on_alarm(self, *_: object) -> None:
-        self.overran = True
-        self._cut_short(
-            f"the canary met its inner deadline of {format_duration(self._inner)}; "
-            f"the rest of its {format_duration(self._outer)} is for screenshots and tidying up"
-        )
-
-    def _on_sigterm(self, *_: object) -> None:
-        self._asked_to_end = True
+    def _on_signal(self, number: int | None = None, _frame: object = None) -> None:
+        self._asked_to_end = self._asked_to_end or number == signal.SIGTERM
         if self._in_phase:
-            self._cut_short("the canary was asked to end by SIGTERM: its scheduler stops, or is gone")
+            self._cut_short(number == signal.SIGALRM or time.monotonic() >= self._ends_at)
 
-    def _cut_short(self, why: str) -> None:
-        again, self._cut = self._cut is not None, CanaryCutShort(why)
+    def _cut_short(self, overran: bool) -> None:
+        self.overran = self.overran or overran
+        again, self._cut = self._cut is not None, CanaryCutShort(self._why(overran))
         test = _suspended_test()
         if test is None or again:
             raise self._cut
         # Raising here would end Playwright's event loop, which the screenshot needs.
         asyncio.get_running_loop().call_soon_threadsafe(test.throw, self._cut)
+
+    def _why(self, overran: bool) -> str:
+        if not overran:
+            return "the canary was asked to end by SIGTERM: its scheduler stops, or is gone"
+        inner, outer = format_duration(self._inner), format_duration(self._outer)
+        return (
+            f"the canary met its inner deadline of {inner}; the rest of its {outer} is for screenshots and tidying up"
+        )
 
 
 def _stop_loading(browser: Any) -> None:

@@ -172,12 +172,12 @@ class World:
 
         target, place = self.target(path), self.place(path)
 
-        def on_slot(slot: Slot) -> None:
+        def on_slots(slots: Sequence[Slot]) -> None:
             if self.settings.push and target.pushgateway:
-                self._tell_heartbeat(target.pushgateway, target.time_scale, place, slot)
+                self._tell_heartbeat(target.pushgateway, target.time_scale, place, slots[-1])
 
         schedules = self.plan(path).plan.canaries
-        return Keeper(runner=self.runner(path), schedules=schedules, scale=target.time_scale, on_slot=on_slot)
+        return Keeper(runner=self.runner(path), schedules=schedules, scale=target.time_scale, on_slots=on_slots)
 
     def _tell_heartbeat(self, gateway: str, scale: float, place: Place, slot: Slot) -> None:
         from pytest_rollout.heartbeat import Heartbeat

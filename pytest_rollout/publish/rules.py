@@ -86,7 +86,7 @@ unless (
         expression=f'{_NEWEST} (rollout_canary_state{{{series},state=~"ok|suppressed"}}) == 0',
         lasting=due,  # by then the next slot has told, too
         severity="critical",
-        what="was not ok for two slots in a row",
+        what="has not been ok for longer than one slot",
         then="rollout_canary_state says what the newest slot was, 'rollout evidence show' why. "
         "Stages with a gate on this canary are not GO.",
     )

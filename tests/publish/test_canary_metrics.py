@@ -70,6 +70,12 @@ def test_a_slot_that_is_ok_exports_exactly_this() -> None:
     ]
 
 
+def test_every_metric_is_explained() -> None:
+    names = {re.split(r"[ {]", line)[0] for line in exported(slot(1))}
+    told = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert names == set(re.findall(r"^\| `(rollout_canary_\w+)` \|", told, re.MULTILINE))
+
+
 def test_the_newest_slot_is_that_of_the_newest_time() -> None:
     """A slot may be accounted for after the one that follows it."""
     lines = exported(slot(3, SlotState.FAILED), slot(2, ended_at=5000.0))

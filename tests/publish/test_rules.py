@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import string
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -207,7 +208,7 @@ def test_one_slot_is_not_told(tmp_path: Path) -> None:
         (
             NOT_OK,
             [FAILED, FAILED],
-            "settlement of prisma in production was not ok for two slots in a row",
+            "settlement of prisma in production has not been ok for longer than one slot",
             (
                 "rollout_canary_state says what the newest slot was, 'rollout evidence show' why. "
                 "Stages with a gate on this canary are not GO."
@@ -244,6 +245,11 @@ def rendered(environment: str, time_scale: float = 1.0, **schedules: dict[str, A
     assert group["name"] == f"canaries of prisma in {environment}"
     rules: list[dict[str, Any]] = group["rules"]
     return rules
+
+
+def test_every_alert_is_explained() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(RolloutCanary\w+)` \|", told, re.MULTILINE) == [STOPPED, NEVER_RAN, NOT_OK]
 
 
 def test_every_canary_has_its_own_alerts() -> None:

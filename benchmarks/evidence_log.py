@@ -79,11 +79,12 @@ def history(count: int) -> Iterator[Entry]:
     """
     for gate in ("support-tickets", "finance-review"):
         subject, data = f"stage2/{gate}", {"answer": True, "by": "somebody"}
-        yield Entry(kind=Kind.ATTESTATION, place=PRODUCTION, subject=subject, at=NOW - 1e8, data=data)
-    rounds = (count - 2) // (2 * len(CANARIES)) + 1
+        yield Entry(kind=Kind.ATTESTATION, place=PRODUCTION, subject=subject, at=NOW - 2e8, data=data)
+    each = 2 * len(CANARIES)
+    rounds = -(-(count - 2) // each)
     slots = ((number, canary) for number in range(rounds, 0, -1) for canary in CANARIES)
     entries = itertools.chain.from_iterable(_slot(number, canary) for number, canary in slots)
-    yield from itertools.islice(entries, count - 2)
+    yield from itertools.islice(entries, rounds * each - (count - 2), None)
 
 
 def _slot(number: int, canary: str) -> tuple[Entry, Entry]:

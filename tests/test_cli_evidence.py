@@ -36,8 +36,22 @@ def head(address: Address) -> Head:
     with closing(EvidenceLog(address)) as log:
         log.append([entry(at=NOON, data={"outcome": "ok", "message": "", "attempt": 1, "flags": {"READS": True}})])
         log.append([entry("stage1/read-latency@5.0", NOON + 1, kind=Kind.LOOK, data={"count": 2})])
-        log.append([entry("stage10/errors", NOON + 2, kind=Kind.GATE, data={"message": "grüße\n\x1b[2J"})])
+        log.append(
+            [
+                entry(
+                    "stage10/errors",
+                    NOON + 2,
+                    kind=Kind.GATE,
+                    data={"message": "grüße\n\x1b[2J", "verdict": "breached"},
+                )
+            ]
+        )
         return log.append([entry("stage1", NOON + 3, kind=Kind.STAGE_LEFT, data={"decision": "GO"})])
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
 
 
 def said(*arguments: object) -> tuple[str, int]:
@@ -155,10 +169,10 @@ def test_a_file_that_cannot_be_written_is_told(address: Address, tmp_path: Path)
 
 # --- show ----------------------------------------------------------------------------------------------------
 
-RUN = '     1  2025-11-21T12:00:00Z  canary-run     shop/staging  smoke  attempt 1, flags {"READS": true}, outcome ok'
-LOOK = "     2  2025-11-21T12:00:01Z  look           shop/staging  stage1/read-latency@5.0  count 2"
-GATE = "     3  2025-11-21T12:00:02Z  gate           shop/staging  stage10/errors  message grüße\ufffd\ufffd[2J"
-LEFT = "     4  2025-11-21T12:00:03Z  stage-left     shop/staging  stage1  decision GO"
+RUN = "     1  2025-11-21T12:00:00Z  shop/staging  canary-run     smoke: ok"
+LOOK = "     2  2025-11-21T12:00:01Z  shop/staging  look           stage1/read-latency@5.0: look 2"
+GATE = "     3  2025-11-21T12:00:02Z  shop/staging  gate           stage10/errors: breached, grüße\ufffd\ufffd[2J"
+LEFT = "     4  2025-11-21T12:00:03Z  shop/staging  stage-left     stage1: GO"
 
 
 @pytest.mark.usefixtures("head")
@@ -183,17 +197,43 @@ def test_a_line_for_each_record(address: Address, arguments: list[str], shown: l
 @pytest.mark.usefixtures("head")
 def test_a_broken_record_is_shown_and_told(address: Address) -> None:
     execute(address, "UPDATE records SET data = 'odd' WHERE seq = 4")
-    odd = LEFT.replace("decision GO", "odd")
+    odd = LEFT.replace("GO", "odd")
     advice = "rollout: record 4 is not what was written; run: rollout evidence verify"
     assert said("show", "--rollout-evidence", address, "--last", "1") == (f"{odd}\n{advice}", 1)
 
 
 @pytest.mark.usefixtures("head")
-def test_a_long_record_is_cut(address: Address) -> None:
+def test_a_long_record_is_cut(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
     with closing(EvidenceLog(address)) as log:
-        log.append([entry(data={"message": "x" * 1000})])
+        log.append([entry(at=NOON, data={"outcome": "failed", "message": "x" * 1000})])
     text, _ = said("show", "--rollout-evidence", address, "--last", "1")
-    assert text.endswith(f"message {'x' * 192} ...")
+    assert text == "     5  2025-11-21T12:00:00Z  shop/staging  canary-run     smoke: f..."
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "told"),
+    [
+        (Kind.CANARY_RUN, {"outcome": "failed", "message": "card declined", "attempt": 1}, "failed, card declined"),
+        (Kind.SLOT_STARTED, {"holder": "ci-7", "run_id": "r1"}, "by ci-7"),
+        (Kind.SLOT, {"state": "missed", "message": "", "every": 900.0}, "missed"),
+        (Kind.LOOK, {"count": 12, "flip": None, "first_at": 1.0}, "look 12"),
+        (Kind.GATE, {"verdict": "breached", "message": "too slow", "limit": 1}, "breached, too slow"),
+        (Kind.STAGE_ENTERED, {"plan": "ab" * 32}, "plan abababababab"),
+        (Kind.STAGE_LEFT, {"decision": "HOLD", "verdicts": {"a": "passed"}}, "HOLD"),
+        (Kind.FLAG, {"value": False, "changed_at": NOON, "changed_by": "jo"}, "false, by jo, at 2025-11-21T12:00:00Z"),
+        (Kind.FLAG, {"value": True, "changed_at": None, "changed_by": ""}, "true"),
+        (Kind.ATTESTATION, {"answer": True, "by": "Anna", "reason": "no tickets"}, "yes, by Anna, no tickets"),
+        (Kind.ATTESTATION, {"answer": False, "by": "Anna", "reason": "a spike"}, "no, by Anna, a spike"),
+        (Kind.WAIVER, {"check": "latency", "by": "Anna", "reason": "known"}, "latency, by Anna, known"),
+        (Kind.BLESS, {"case": "x"}, '{"case":"x"}'),
+    ],
+)
+def test_what_matters_is_shown(tmp_path: Path, kind: Kind, data: dict[str, object], told: str) -> None:
+    with closing(EvidenceLog(tmp_path / "evidence.db")) as log:
+        log.append([entry("subject", NOON, kind=kind, data=data)])
+    text, _ = said("show", "--rollout-evidence", tmp_path / "evidence.db")
+    assert text == f"     1  2025-11-21T12:00:00Z  shop/staging  {kind.value:<13}  subject: {told}"
 
 
 @pytest.mark.usefixtures("head")

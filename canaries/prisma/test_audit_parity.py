@@ -38,13 +38,13 @@ def switch(rollout_target: Any) -> Iterator[Switch]:
         yield switch
 
 
-def test_legacy_and_facade_write_the_same_audit_rows(switch: Switch, errand: Errand) -> None:
+def test_legacy_and_facade_write_the_same_audit_rows(errand: Errand, switch: Switch) -> None:
     """Every audit row of the payment is the same, whoever wrote it."""
-    legacy, facade = (audited(switch, errand, path) for path in ("legacy", "facade"))
+    legacy, facade = (audited(errand, switch, path) for path in ("legacy", "facade"))
     require("facade compared with legacy", differences(legacy, facade))
 
 
-def audited(switch: Switch, errand: Errand, path: str) -> list[Row]:
+def audited(errand: Errand, switch: Switch, path: str) -> list[Row]:
     """Make the payment on one path, take it back, and return its audit rows."""
     switch.turn(to=path == "facade", reason=f"{COHORT}: payment by {path}")
     until(lambda: path_taken(errand, path) == path, WITHIN_SECONDS, lambda: f"payments do not go by {path}")

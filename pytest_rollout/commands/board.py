@@ -32,11 +32,11 @@ class Board:
         self._ended: dict[str, list[Slot]] = {table.canary: [] for table in tables}
         self._shown: list[str] = []
 
-    def on_slot(self, slot: Slot) -> None:
-        """Take note of a slot that ended."""
-        self._ended[slot.canary].append(slot)
+    def on_slots(self, slots: Sequence[Slot]) -> None:
+        """Take note of slots of one canary that ended."""
+        self._ended[slots[0].canary] += slots
         if not self._live:
-            self._write(f"{slot_line(slot)}\n")
+            self._write("".join(f"{slot_line(slot)}\n" for slot in slots))
 
     def trouble(self, said: str) -> None:
         """Say what keeps slots from being kept, above the lines that change."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pytest_rollout.errors import EvidenceError
 from pytest_rollout.evidence.log import EvidenceLog
@@ -21,7 +22,22 @@ from pytest_rollout.units import format_moment
 
 Say = Callable[[str], None]
 _WHOLE, _BROKEN, _UNREADABLE = 0, 1, 2
-_SHOWN = 200
+_WIDTH = 160
+"""Characters in a line where there is no terminal."""
+_TELLING = {
+    Kind.CANARY_RUN: ("outcome", "message"),
+    Kind.SLOT_STARTED: ("holder",),
+    Kind.SLOT: ("state", "message"),
+    Kind.LOOK: ("count",),
+    Kind.GATE: ("verdict", "message"),
+    Kind.STAGE_ENTERED: ("plan",),
+    Kind.STAGE_LEFT: ("decision",),
+    Kind.FLAG: ("value", "changed_by", "changed_at"),
+    Kind.ATTESTATION: ("answer", "by", "reason"),
+    Kind.WAIVER: ("check", "by", "reason"),
+}
+"""What matters of each kind's data, the most important first."""
+_BEFORE = {"by": "by", "changed_by": "by", "holder": "by", "count": "look"}
 
 
 def verify_log(address: str, given: str | None, say: Say) -> int:
@@ -67,8 +83,9 @@ def show_log(address: str, kind: Kind | None, subject: str | None, last: int | N
     except EvidenceError as exc:
         say(f"rollout: {exc}")
         return _UNREADABLE
+    width = shutil.get_terminal_size((_WIDTH, 0)).columns
     for row in shown:
-        say(_line(row))
+        say(_line(row, width))
     broken = [row.seq for row in shown if not row.intact]
     if broken:
         say(f"rollout: record {broken[0]} is not what was written; run: rollout evidence verify")
@@ -121,21 +138,29 @@ def _wanted(row: Stored, kind: Kind | None, subject: str | None) -> bool:
     return subject is None or row.subject == subject or row.subject.startswith((f"{subject}/", f"{subject}@"))
 
 
-def _line(row: Stored) -> str:
-    where = f"{row.rollout}/{row.environment}"
-    told = f"{row.seq:>6}  {format_moment(row.at)}  {row.kind:<13}  {where}  {row.subject}  {_told(row)}"
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in told)
+def _line(row: Stored, width: int) -> str:
+    when, where = format_moment(row.at), f"{row.rollout}/{row.environment}"
+    told = f"{row.seq:>6}  {when}  {where}  {row.kind:<13}  {row.subject}: {_told(row)}"
+    plain = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in told)
+    return plain if len(plain) <= width else f"{plain[: width - 3]}..."
 
 
 def _told(row: Stored) -> str:
-    """Return the data in short: ``outcome ok, attempt 1``. Empty values are left out."""
+    """Return what matters of a record's data; an export has all of it."""
     try:
         data = json.loads(row.data)
-        told = ", ".join(f"{name} {_short(value)}" for name, value in data.items() if value not in (None, "", [], {}))
-    except (AttributeError, ValueError):
-        told = row.data
-    return told if len(told) <= _SHOWN else f"{told[:_SHOWN]} ..."
+        words = [_word(name, data[name]) for name in _TELLING[Kind(row.kind)] if data.get(name) not in (None, "")]
+    except (AttributeError, LookupError, ValueError):  # damaged, or nothing is known of this kind
+        return row.data
+    return ", ".join(words)
 
 
-def _short(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _word(name: str, value: Any) -> str:
+    if name == "answer":
+        return "yes" if value else "no"
+    if name == "changed_at":
+        return f"at {format_moment(value)}"
+    if name == "plan":
+        return f"plan {value[:12]}"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"{_BEFORE[name]} {text}" if name in _BEFORE else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -49,11 +49,11 @@ def _plan_of(canary: str, where: Where, world: World) -> Path:
 
 
 def _spoken(keeper: Keeper, stop: StopRequest, say: Callable[[str], None]) -> Keeper:
-    def on_slot(slot: Slot) -> None:
-        say(slot_line(slot))
-        keeper.on_slot(slot)
+    def on_slots(slots: Sequence[Slot]) -> None:
+        say("\n".join(map(slot_line, slots)))
+        keeper.on_slots(slots)
 
-    return replace(keeper, runner=replace(keeper.runner, stopped=stop), on_slot=on_slot)
+    return replace(keeper, runner=replace(keeper.runner, stopped=stop), on_slots=on_slots)
 
 
 def _conclusion(canary: str, turn: Turn, say: Callable[[str], None], *, stopped: bool) -> int:

@@ -136,11 +136,11 @@ def _watch(keepers: dict[str, Keeper], lasting: float, write: Callable[[str], No
 
 
 def _listened_to(keeper: Keeper, stop: StopRequest, board: Board) -> Keeper:
-    def on_slot(slot: Slot) -> None:
-        board.on_slot(slot)
-        keeper.on_slot(slot)
+    def on_slots(slots: Sequence[Slot]) -> None:
+        board.on_slots(slots)
+        keeper.on_slots(slots)
 
-    return replace(keeper, runner=replace(keeper.runner, stopped=stop), on_slot=on_slot)
+    return replace(keeper, runner=replace(keeper.runner, stopped=stop), on_slots=on_slots)
 
 
 def _opening(watch: Watch, lasting: float) -> str:

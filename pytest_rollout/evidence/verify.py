@@ -55,18 +55,17 @@ class _Chain:
 
     def extend(self, row: Stored) -> str | None:
         """Take the next record, or return why it is not what was written there."""
-        name = row.stream
-        nth, peak = self.streams.get(name, (0, row.at))
-        due = nth + 1, max(peak, row.at)
         if not row.intact:
             return "its hash does not fit its content"
+        nth, peak = self.streams.get(row.stream, (0, row.at))
+        due = nth + 1, max(peak, row.at)
         if row.prev != self.hash:
             return "it does not follow the record before it: that one's hash is another"
         if (row.nth, row.peak) != due:
             return f"it says {row.nth} and {row.peak} for its nth and peak, which are {due[0]} and {due[1]}"
         if self.given and row.seq == self.given.count and row.hash != self.given.hash:
             return f"it is not the one of the given head: its hash is {row.hash}"
-        self.streams[name] = due
+        self.streams[row.stream] = due
         self.count, self.hash = row.seq, row.hash
         return None
 

@@ -102,7 +102,7 @@ def judge_canary(
         "limit": float(passes.wanted),
         "unit": "passes",
         "samples": len(recent),
-        "window": (since, now),
+        "window": (since or (recent[0].started_at if recent else now), now),
         "derivation": {
             "rule": "passes in a row",
             "plan": conditions.plan,

@@ -167,7 +167,7 @@ class _Line:
         newest = next(reversed(self.slots.values()), None)
         return {
             "samples": len(self.slots),
-            "window": (self.since, self.now),
+            "window": (self.since or min((one.at for one in self.slots.values()), default=self.now), self.now),
             "derivation": {
                 "rule": rule,
                 "every": self.terms.every,
@@ -186,8 +186,8 @@ def _fits(slot: Slot, every: float) -> bool:
     return on_grid and math.isclose(slot.every, every, rel_tol=1e-6)
 
 
-def _worst_last(slot: Slot) -> tuple[bool, bool, str]:
-    return slot.state is SlotState.FAILED, slot.state is not SlotState.OK, repr(slot)
+def _worst_last(slot: Slot) -> tuple[bool, bool, str, float]:
+    return slot.state is SlotState.FAILED, slot.state is not SlotState.OK, slot.state.value, slot.ended_at
 
 
 def _shown(one: _Seen) -> dict[str, Any]:

@@ -75,9 +75,9 @@ class Gates:
         """Assert a bare value: ``promql("sum(up)", at_least=2)``."""
         return self._judge(promql=query, **limits)
 
-    def canary(self, name: str, *, passes: int = 1, **limits: Any) -> CheckResult:
-        """Assert the history of a canary, running it now: ``canary("smoke", passes=2, across="30m")``."""
-        return self._judge(canary={"name": name, "passes": passes, **limits})
+    def canary(self, name: str, **history: Any) -> CheckResult:
+        """Assert the history of a canary, running it if it is due: ``canary("smoke", passes=2, across="30m")``."""
+        return self._judge(canary={"name": name, **history})
 
     def _judge(self, **keys: Any) -> CheckResult:
         from pytest_rollout.look import FLAG_STATE

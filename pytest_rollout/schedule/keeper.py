@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -50,8 +50,8 @@ class Keeper:
     """By canary."""
     scale: float = 1.0
     """What every period is divided by."""
-    on_slot: Callable[[Slot], None] = lambda _: None
-    """Told of every slot that was recorded here, also of those that nobody ran, oldest first; never raises."""
+    on_slots: Callable[[Sequence[Slot]], None] = lambda _: None
+    """Told once of all slots that were recorded in one go, oldest first, also those that nobody ran; never raises."""
     margin: float = MARGIN
     holder: str = field(default_factory=_holder)
     """Who keeps the slots, as others see it; no two keepers have the same."""
@@ -96,8 +96,8 @@ class Keeper:
         finally:
             with suppress(EvidenceError):  # then it expires
                 leases.release(fence)
-            for slot in shift.ended:
-                self.on_slot(slot)
+            if shift.ended:
+                self.on_slots(shift.ended)
 
 
 @dataclass(slots=True)

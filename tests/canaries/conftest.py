@@ -30,6 +30,7 @@ BOOKS = (
     "SELECT agentId, SUM(amount) FROM payments WHERE agentId > 24 AND amount != 0 GROUP BY agentId HAVING SUM(amount)",
 )
 DEADLINE_SECONDS = 60.0
+_NOT_NEEDED = ("locust", "hypothesispytest", "anyio", "allure_pytest", "rerunfailures")
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class System:
         return path
 
     def arguments(self) -> tuple[str, ...]:
-        """Return what every pytest process of a canary is given."""
-        return ("-n", "0", f"--output={self.folder / 'browser'}", f"--junitxml={self.folder / 'junit.xml'}")
+        """Return what every pytest process of a canary is given; without plugins that it has no use for."""
+        quick = [part for name in _NOT_NEEDED for part in ("-p", f"no:{name}")]
+        return (*quick, "-n", "0", f"--output={self.folder / 'browser'}", f"--junitxml={self.folder / 'junit.xml'}")
 
     def run(self, canary: str, environment: str = "sandbox", slot: float | None = None) -> CanaryRun:
         """Run a canary as a schedule does and return what was recorded."""
@@ -80,8 +82,13 @@ class System:
 
     def ask(self, query: str) -> list[Any]:
         """Return what the database answers."""
-        with closing(sqlite3.connect(self.folder / "prisma.db", timeout=5)) as connection, connection:
+        with closing(sqlite3.connect(self.folder / "prisma.db", timeout=5)) as connection:
             return connection.execute(query).fetchall()
+
+    def change(self, statement: str) -> None:
+        """Change the database behind the application's back."""
+        with closing(sqlite3.connect(self.folder / "prisma.db", timeout=5)) as connection, connection:
+            connection.execute(statement)
 
     def said(self) -> str:
         """Return the output of the last run."""

@@ -33,6 +33,7 @@ SAID = {
 """What the settlement canary says first."""
 BY_API_ALONE = {"reversal-forgets-invoices"}
 """Nobody takes a payment back in a browser."""
+PLAN = CANARIES / "prisma.rollout.yaml"
 FAULTS = turning_red("stage2")
 
 
@@ -43,7 +44,6 @@ def canaries_of(fault: Fault) -> set[str]:
     return {canary.name for canary in named if canary is not None}
 
 
-PLAN = CANARIES / "prisma.rollout.yaml"
 TRIED = [(fault, canary) for fault in FAULTS for canary in sorted(canaries_of(fault))]
 IN_BROWSER = [fault for fault, canary in TRIED if canary == "settlement" and fault.name not in BY_API_ALONE]
 

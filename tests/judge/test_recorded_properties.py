@@ -22,7 +22,7 @@ from hypothesis import event, given, settings, strategies as st
 
 from pytest_rollout.judge.attestation import Attestation, Contradiction, Ground, Question, judge_attestation
 from pytest_rollout.judge.history import CanaryRun, Conditions, FlagReading, Passes, judge_canary, judge_flags
-from pytest_rollout.judge.slot import Slot, SlotState
+from pytest_rollout.judge.slot import Slot, SlotState, slots_in_a_row
 from pytest_rollout.judge.slots import Census, Terms, judge_slots
 from pytest_rollout.verdict import CheckResult, Reason, Verdict
 
@@ -138,6 +138,37 @@ def test_every_loss_from_a_short_line_of_slots_is_no_gain() -> None:
                     assert passes or replace(world, slots=kept).judged().verdict is not Verdict.PASSED
 
 
+def rests_on(world: World) -> list[Slot]:
+    """Return the slots that a pass rests on: all of a window, or the newest so many."""
+    come = sorted((one for one in world.slots if one.at <= world.now), key=lambda one: one.at)
+    if isinstance(world.wanted, Census):
+        return [one for one in come if one.at > world.now - world.wanted.over]
+    return come[-slots_in_a_row(world.wanted.wanted, world.wanted.across, EVERY) :]
+
+
+def test_a_pass_rests_on_every_one_of_its_slots() -> None:
+    passing = [world for world in map(build, range(2000)) if world.judged().verdict is Verdict.PASSED]
+    assert len(passing) > 200
+    unknown = [
+        {"state": state} for state in SlotState if state not in {SlotState.OK, SlotState.FLAKY, SlotState.FAILED}
+    ]
+    for world in passing:
+        own = rests_on(world)
+        flaky = sum(one.state is SlotState.FLAKY for one in own)
+        assert flaky <= world.terms.flaky or isinstance(world.wanted, Census)
+        for one in own:
+            others = tuple(other for other in world.slots if other is not one)
+            changed: list[dict[str, Any]] = [*STRANGE, *unknown]
+            if one.state is not SlotState.FAILED:
+                changed.append({"ended_at": one.at + EVERY + 1})
+            if isinstance(world.wanted, Passes):
+                changed.append({"state": SlotState.FAILED})
+            assert replace(world, slots=others).judged().verdict is not Verdict.PASSED
+            for change in changed:
+                worse = replace(world, slots=(*others, replace(one, **change)))
+                assert worse.judged().verdict is not Verdict.PASSED, (change, world)
+
+
 @settings(max_examples=500)
 @given(WORLDS, RANDOM)
 def test_slots_of_another_plan_or_flag_state_never_make_a_pass(world: World, random: Random) -> None:
@@ -247,6 +278,17 @@ def test_runs_of_another_plan_or_flag_state_never_make_a_pass(
         never_a_pass(before, judged_runs(others, passes, since))
         if run.outcome != "ok":
             assert judged_runs(others, passes, since).verdict is before.verdict
+
+
+@given(RUNS, PASSES, st.integers(0, 50))
+def test_a_pass_rests_on_every_one_of_the_newest_runs(runs: list[CanaryRun], passes: Passes, since: int) -> None:
+    result = judged_runs(runs, passes, since)
+    event(result.verdict)
+    newest = sorted(runs, key=lambda run: run.started_at)[-passes.wanted :]
+    for run in newest if result.verdict is Verdict.PASSED else ():
+        others = [other for other in runs if other is not run]
+        for change in (*STRANGE, {"outcome": "failed"}, {"outcome": "error"}):
+            assert judged_runs([*others, replace(run, **change)], passes, since).verdict is not Verdict.PASSED
 
 
 @given(RUNS, PASSES, st.integers(0, 50), st.sampled_from(["failed", "error"]))

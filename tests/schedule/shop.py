@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from pytest_rollout.evidence.runs import add_run
 from pytest_rollout.judge.history import CanaryRun
 from pytest_rollout.judge.slot import Slot
 from pytest_rollout.plan.schedule import Schedule
+from pytest_rollout.process import Bounds, run_bounded
 from pytest_rollout.schedule.keeper import Keeper
 
 URL = "http://127.0.0.1:9"
@@ -116,6 +119,52 @@ class ScriptedRunner(CanaryRunner):
         return run
 
 
+LIGHT = """
+import os, sys, time
+with open("begun", "a") as file:
+    print(os.environ["ROLLOUT_CANARY_SLOT"], os.environ["ROLLOUT_CANARY_RUN"], file=file)
+time.sleep(float(sys.argv[1]))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LightRunner(CanaryRunner):
+    """Runs a process that leaves a line as `WRITES` does, in a fiftieth of the time that pytest takes."""
+
+    seconds: float = 0.0
+    """How long it runs."""
+
+    def run(self, canary: str, deadline: float, occasion: Occasion | None = None) -> CanaryRun:
+        assert occasion is not None
+        begun = time.time()
+        code = run_bounded(
+            [sys.executable, "-I", "-S", "-c", LIGHT, str(self.seconds)],
+            cwd=self.folder,
+            env=self._variables(occasion, deadline),
+            output=self.folder / "output",
+            bounds=Bounds(deadline, self.stopped),
+        )
+        run = CanaryRun(
+            run_id=occasion.run_id,
+            canary=canary,
+            started_at=begun,
+            ended_at=time.time(),
+            outcome="ok" if code == 0 else "error",
+            message=f"exit code {code}",
+            slot=occasion.slot,
+            attempt=occasion.attempt,
+        )
+        add_run(self.log, run, self.place)
+        return run
+
+
+def light(folder: Path, address: Path | str, own: Mapping[str, Schedule], seconds: float = 0.0) -> Keeper:
+    """Return a keeper of canaries that are light processes; its periods are those of the schedules by 1000."""
+    log = EvidenceLog(address)
+    runs = LightRunner(log=log, place=PLACE, folder=folder, rootdir=folder, reports=folder, seconds=seconds)
+    return Keeper(runner=runs, schedules=own, scale=1000.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Scripted:
     """A keeper whose runs are scripted, with all that a test looks at."""
@@ -124,7 +173,7 @@ class Scripted:
     log: ClockedLog
     runs: ScriptedRunner
     told: list[Slot]
-    """What `on_slot` was told."""
+    """What `on_slots` was told."""
 
     def at(self, time: float) -> Scripted:
         """Set the clock."""
@@ -146,5 +195,5 @@ def scripted(folder: Path, own: Schedule, script: Sequence[Mapping[str, Any]] = 
     runs = ScriptedRunner(
         log=log, place=PLACE, folder=folder, rootdir=folder, reports=folder / "reports", script=list(script)
     )
-    keeper = Keeper(runner=runs, schedules={CANARY: own}, on_slot=told.append, holder="here:1")
+    keeper = Keeper(runner=runs, schedules={CANARY: own}, on_slots=told.extend, holder="here:1")
     return Scripted(keeper, log, runs, told)

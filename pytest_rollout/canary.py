@@ -100,6 +100,11 @@ class CanaryRunner:
         if run is None:
             said = f"{_ending(canary, code, deadline, overran=overran)}; see {output}"
             run = self._add(replace(_broken(canary, occasion, started, said), overran=overran))
+        elif run.outcome == "ok" and (overran or code):
+            how = f"met its deadline of {format_duration(deadline)}" if overran else f"ended with exit code {code}"
+            said = f"canary {canary} said that it passed, but its process {how}; see {output}"
+            ended = replace(occasion, run_id=f"{occasion.run_id}-end")
+            run = self._add(replace(_broken(canary, ended, started, said), overran=overran))
         return replace(run, overran=run.overran or (overran and run.outcome == "error"))
 
     def _add(self, run: CanaryRun) -> CanaryRun:

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from pytest_rollout.judge.history import FlagReading
 from pytest_rollout.plan.model import Plan
-from pytest_rollout.sources.flags import FlagReader
+from pytest_rollout.sources.flags import UNREACHABLE, FlagReader
 
 
 def read_flag_state(plan: Plan, reader: FlagReader | None) -> tuple[FlagReading, ...]:
     """Return a reading of every flag of every stage; none without a flag service.
 
-    A service that fails once is not asked for the rest: a run has better uses for its time.
+    A service that nobody reaches is not asked for the rest: a run has better uses for its time.
     """
     wanted = sorted({(name, flag.cohort) for stage in plan.stages for name, flag in stage.flags.items()})
     readings: list[FlagReading] = []
     for name, cohort in wanted if reader is not None else ():
-        if readings and readings[-1].fault:
+        if readings and readings[-1].reason == UNREACHABLE:
             readings.append(_unread(name, cohort, readings[-1].fault))
         elif reader is not None:
             readings.append(reader.read(name, cohort))
@@ -53,4 +53,4 @@ def settled_values(before: Sequence[FlagReading], after: Sequence[FlagReading]) 
 
 
 def _unread(flag: str, cohort: str, fault: str) -> FlagReading:
-    return FlagReading(flag=flag, cohort=cohort, value=None, reason="", changed_at=None, fault=fault)
+    return FlagReading(flag=flag, cohort=cohort, value=None, reason=UNREACHABLE, changed_at=None, fault=fault)

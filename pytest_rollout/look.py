@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pytest_rollout.evidence.people import Found
 from pytest_rollout.gathering.gatherer import Gatherer
 from pytest_rollout.judge.attestation import (
-    Attestation,
-    Contradiction,
     Ground,
     Question,
     changers,
@@ -36,16 +35,6 @@ FLAG_STATE = "flag-state"
 """Id of the check that reads a stage's flags back; every stage with flags has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What people answered to one question, and what was recorded that speaks against it."""
-
-    attestations: tuple[Attestation, ...] = ()
-    contradictions: tuple[Contradiction, ...] = ()
-    heads: tuple[str, ...] = ()
-    """Of the heads that the attestations name: those that the log really had."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """What was found. The answers of Prometheus are beside it, for they are asked for while judging."""
@@ -57,7 +46,7 @@ class Look:
     """By gate of a canary without schedule: its runs, or why there are none."""
     slots: Mapping[str, tuple[Slot, ...] | str] = field(default_factory=dict)
     """By gate of a canary with one: its slots, or why nobody knows them."""
-    answers: Mapping[str, Answers | str] = field(default_factory=dict)
+    answers: Mapping[str, Found | str] = field(default_factory=dict)
     """By gate that asks people: their answers, or why nobody knows them."""
     looks: Mapping[str, Looks] | str
     """By gate: how often it was looked at since the flip, or why nobody knows."""
@@ -154,9 +143,9 @@ class Judged:
             plan=self.plan,
             heads=answers.heads,
             contradictions=answers.contradictions,
-            changed_by=changers(look.readings or ()),
+            changed_by=_makers(look.readings or (), answers.changed_by),
         )
-        return judge_attestation(answers.attestations, question, ground, look.now)
+        return judge_attestation(answers.given, question, ground, look.now)
 
     def flags(self, look: Look) -> CheckResult | None:
         """Return whether the stage's flags are as they have to be; None if it has none."""
@@ -168,3 +157,9 @@ class Judged:
             return broken(Reason.ENVIRONMENT, said)
         wanted = {name: flag.value for name, flag in self.stage.flags.items()}
         return judge_flags(wanted, look.readings, look.now)
+
+
+def _makers(readings: Sequence[FlagReading], recorded: Sequence[str]) -> tuple[str, ...] | None:
+    """Return everybody who made the change; None if nobody knows who did it last."""
+    last = changers(readings)
+    return None if last is None else (*last, *recorded)

@@ -59,12 +59,6 @@ def dying_with_parent() -> Callable[[], None] | None:
     return prepare
 
 
-def die_with_parent() -> None:
-    """Do the same, in the child."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How long a process may run."""

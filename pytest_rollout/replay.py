@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pytest_rollout.errors import ReplayError
+from pytest_rollout.evidence.people import Found
 from pytest_rollout.judge.attestation import Attestation, Contradiction
 from pytest_rollout.judge.history import CanaryRun, FlagReading, Looks
 from pytest_rollout.judge.slot import Slot, SlotState
-from pytest_rollout.look import Answers, Judged, Look
+from pytest_rollout.look import Judged, Look
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.model import FlagExpectation, Stage
 from pytest_rollout.publish.verdict_file import write_atomic
@@ -62,7 +63,7 @@ def bundle(scene: Scene, gates: Sequence[Gate], decided: Decided) -> dict[str, A
             "readings": None if look.readings is None else [asdict(reading) for reading in look.readings],
             "runs": {name: _told(runs) for name, runs in look.runs.items()},
             "slots": {name: _told(slots) for name, slots in look.slots.items()},
-            "answers": {name: one if isinstance(one, str) else asdict(one) for name, one in look.answers.items()},
+            "attested": {name: one if isinstance(one, str) else asdict(one) for name, one in look.answers.items()},
             "looks": look.looks if isinstance(look.looks, str) else {k: asdict(v) for k, v in look.looks.items()},
             "waits": look.waits,
         },
@@ -177,7 +178,7 @@ def _look(data: Mapping[str, Any]) -> Look:
         readings=None if readings is None else tuple(_made(FlagReading, one) for one in readings),
         runs={name: _each(runs, _run) for name, runs in data["runs"].items()},
         slots={name: _each(slots, _slot) for name, slots in data["slots"].items()},
-        answers={name: one if isinstance(one, str) else _answers(one) for name, one in data["answers"].items()},
+        answers={name: one if isinstance(one, str) else _answers(one) for name, one in data["attested"].items()},
         looks=looks if isinstance(looks, str) else {name: _made(Looks, one) for name, one in looks.items()},
         waits=data["waits"],
     )
@@ -203,11 +204,12 @@ def _slot(data: Mapping[str, Any]) -> Slot:
     return _made(Slot, {**data, **tuples, "state": SlotState(data["state"])})
 
 
-def _answers(data: Mapping[str, Any]) -> Answers:
-    return Answers(
-        attestations=tuple(_made(Attestation, one) for one in data["attestations"]),
+def _answers(data: Mapping[str, Any]) -> Found:
+    return Found(
+        given=tuple(_made(Attestation, one) for one in data["given"]),
         contradictions=tuple(_made(Contradiction, one) for one in data["contradictions"]),
         heads=tuple(data["heads"]),
+        changed_by=tuple(data["changed_by"]),
     )
 
 

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from pytest_rollout.canary import CanaryRunner
 from pytest_rollout.errors import EvidenceError
+from pytest_rollout.evidence.people import Found
 from pytest_rollout.judge.history import CanaryRun, FlagReading, Looks
 from pytest_rollout.judge.slot import Slot
-from pytest_rollout.look import Answers, Judged, Look
+from pytest_rollout.look import Judged, Look
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.kinds import CanaryHistory
 from pytest_rollout.plan.model import Stage
@@ -38,7 +39,7 @@ def _nothing_recorded(gates: Sequence[str], _flip: float | None, at: float) -> M
     return dict.fromkeys(gates, Looks(1, at))
 
 
-def _nobody_asked(gate: str, _at: float) -> Answers:
+def _nobody_asked(gate: str, _at: float) -> Found:
     raise EvidenceError(f"nobody can be asked about {gate} here")
 
 
@@ -67,7 +68,7 @@ class Scene:
     slots: SlotSource | None = None
     periods: Mapping[str, float] = field(default_factory=dict)
     """By canary with a schedule: seconds from one slot to the next, as the plan has them."""
-    answers: Callable[[str, float], Answers] = _nobody_asked
+    answers: Callable[[str, float], Found] = _nobody_asked
     """By gate: what people answered, as of a time. Raises EvidenceError."""
     flipped_at: float | None = None
     """Time of the flip, if the flag service cannot tell."""
@@ -198,7 +199,7 @@ class _Observer:
                 self.recorded[look.flip] = str(exc)
         return self.recorded[look.flip]
 
-    def _answers(self, gate: Gate, now: float) -> Answers | str:
+    def _answers(self, gate: Gate, now: float) -> Found | str:
         try:
             return self.scene.answers(gate.id, now)
         except EvidenceError as exc:

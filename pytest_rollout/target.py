@@ -9,6 +9,7 @@ from pytest_rollout.errors import EnvironmentUnready
 from pytest_rollout.plan.loader import LoadedPlan
 from pytest_rollout.plan.model import Environment, FlagService
 from pytest_rollout.sandbox import SandboxState
+from pytest_rollout.sources.http import without_credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class Target:
 
     def __repr__(self) -> str:
         """Name the place, never a token."""
-        return f"Target({self.environment!r}, {self.url!r})"
+        return f"Target({self.environment!r}, {without_credentials(self.url)!r})"
 
     def scaled(self, seconds: float) -> float:
         """Return a duration of the plan as it is here."""

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pytest_rollout.process import die_with_parent
+from pytest_rollout.process import dying_with_parent
 
 _START_SECONDS = 20.0
 
@@ -71,7 +71,7 @@ def _server(folder: Path, user: str | None) -> Iterator[None]:
     options = itertools.chain.from_iterable(("-c", f"{name}={value}") for name, value in settings.items())
     argv = [_program("postgres"), "-D", str(folder / "data"), *options]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log, preexec_fn=die_with_parent, **_as(user))  # noqa: PLW1509
+        process = subprocess.Popen(argv, stdout=log, stderr=log, preexec_fn=dying_with_parent(), **_as(user))  # noqa: PLW1509
     try:
         _await(folder, process)
         yield

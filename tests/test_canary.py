@@ -132,6 +132,22 @@ def test_a_process_that_hangs_beyond_its_deadline_is_killed_and_recorded(
 
 
 @pytest.mark.parametrize(
+    ("ends", "how", "overran"),
+    [("os._exit(70)", "ended with exit code 70", False), ("time.sleep(60)", "met its deadline of 6 s", True)],
+)
+def test_a_process_that_ends_badly_after_it_said_ok_is_an_error(
+    shop: CanaryRunner, monkeypatch: pytest.MonkeyPatch, ends: str, how: str, *, overran: bool
+) -> None:
+    monkeypatch.setattr("pytest_rollout.canary.GRACE", 0.5)
+    (shop.folder / "conftest.py").write_text(f"import os, time\ndef pytest_unconfigure(): {ends}\n")
+    run = shop.run(CANARY, 6.0, Occasion(run_id="one", slot=900.0))
+    log = shop.reports / "canaries" / "settlement.log"
+    assert (run.outcome, run.overran) == ("error", overran)
+    assert run.message == f"canary settlement said that it passed, but its process {how}; see {log}"
+    assert [(one.run_id, one.outcome) for one in recorded(shop)] == [("one", "ok"), ("one-end", "error")]
+
+
+@pytest.mark.parametrize(
     ("dies", "code"), [("os._exit(7)", 7), ("os.kill(os.getpid(), 9)", -9)], ids=["exits", "is killed"]
 )
 def test_a_process_that_dies_is_recorded(shop: CanaryRunner, dies: str, code: int) -> None:

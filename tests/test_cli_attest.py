@@ -87,7 +87,7 @@ def waive(*arguments: object, gate: str = "errors") -> tuple[list[str], int]:
 
 
 def given(log: EvidenceLog, gate: str = "tickets") -> list[Attestation]:
-    return answers(log, Asked(place=PLACE, stage="stage3", gate=gate), 0.0)[0]
+    return list(answers(log, Asked(place=PLACE, stage="stage3", gate=gate), 0.0).given)
 
 
 ASKS = ["tickets of shop stage3 in staging (http://shop) asks:", "  No spike in tickets?"]
@@ -125,9 +125,9 @@ def test_a_yes(log: EvidenceLog) -> None:
 def test_it_is_what_the_gate_wants(log: EvidenceLog) -> None:
     """From the command to the verdict."""
     attest("--yes", "--expires", "1h")
-    one, found, heads = answers(log, Asked(place=PLACE, stage="stage3", gate="tickets"), log.now())
+    told = answers(log, Asked(place=PLACE, stage="stage3", gate="tickets"), log.now())
     plan = load_plan(Path("canaries/shop.rollout.yaml")).digest
-    ground = Ground(since=0.0, plan=plan, heads=heads, contradictions=found, changed_by=None)
+    ground = Ground(since=0.0, plan=plan, heads=told.heads, contradictions=told.contradictions, changed_by=None)
     asked = Question(
         rollout="shop",
         environment="staging",
@@ -137,8 +137,8 @@ def test_it_is_what_the_gate_wants(log: EvidenceLog) -> None:
         expires=172800.0,
         two_people=False,
     )
-    assert judge_attestation(one, asked, ground, log.now()).verdict is Verdict.PASSED
-    assert judge_attestation(one, asked, ground, log.now() + 3601).verdict is Verdict.INCONCLUSIVE
+    assert judge_attestation(told.given, asked, ground, log.now()).verdict is Verdict.PASSED
+    assert judge_attestation(told.given, asked, ground, log.now() + 3601).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_no(log: EvidenceLog) -> None:
@@ -250,7 +250,7 @@ def test_a_log_that_is_not_there() -> None:
 
 @pytest.mark.parametrize("command", [attest, waive])
 def test_a_log_that_is_not_whole(log: EvidenceLog, command: object) -> None:
-    StageLog(log, PLACE, "stage3").leave(2.0, "HOLD", {})
+    log.append([StageLog(log, PLACE, "stage3").left(2.0, "HOLD", {})])
     execute(LOG, "UPDATE records SET data = replace(data, 'nobody', 'somebody') WHERE seq = 1")
     told, status = attest("--yes") if command is attest else waive()
     why = "record 1: its hash does not fit its content; find out why before anybody vouches for it"
@@ -260,7 +260,7 @@ def test_a_log_that_is_not_whole(log: EvidenceLog, command: object) -> None:
 
 def test_another_log(log: EvidenceLog, folder: Path) -> None:
     other = EvidenceLog(folder / "other.db")
-    StageLog(other, PLACE, "stage3").enter(1.0, "p")
+    other.append([StageLog(other, PLACE, "stage3").entered(1.0, "p")])
     assert attest("--yes", "--rollout-evidence", folder / "other.db")[1] == 0
     assert (len(given(other)), given(log)) == (1, [])
     other.close()
@@ -277,7 +277,7 @@ def test_each_sandbox_is_a_place_of_its_own(log: EvidenceLog, folder: Path, monk
     told, status = said("attest", "shop", "stage3", "tickets", *WHO, "--yes")
     assert (told[0], status) == ("tickets of shop stage3 in sandbox (http://127.0.0.1:9) asks:", 0)
     place = Place("shop", "sandbox", "http://127.0.0.1:9")
-    assert len(answers(log, Asked(place=place, stage="stage3", gate="tickets"), 0.0)[0]) == 1
+    assert len(answers(log, Asked(place=place, stage="stage3", gate="tickets"), 0.0).given) == 1
 
 
 def test_an_environment_that_cannot_be_entered() -> None:

@@ -214,6 +214,7 @@ def test_a_long_record_is_cut(address: Address, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("kind", "data", "told"),
     [
+        (Kind.RUN_STARTED, {"run_id": "r1"}, "r1"),
         (Kind.CANARY_RUN, {"outcome": "failed", "message": "card declined", "attempt": 1}, "failed, card declined"),
         (Kind.SLOT_STARTED, {"holder": "ci-7", "run_id": "r1"}, "by ci-7"),
         (Kind.SLOT, {"state": "missed", "message": "", "every": 900.0}, "missed"),

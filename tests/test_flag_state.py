@@ -9,6 +9,7 @@ import pytest
 from pytest_rollout.flag_state import change_between, flag_values, read_flag_state, settled_values
 from pytest_rollout.judge.history import FlagReading
 from pytest_rollout.plan.model import Plan
+from pytest_rollout.sources.flags import UNREACHABLE
 
 ON = FlagReading(flag="READS", cohort="admin", value=True, reason="STATIC", changed_at=100.0)
 OFF = replace(ON, value=False)
@@ -48,8 +49,13 @@ def test_every_flag_of_every_stage_is_read_once() -> None:
     assert reader.asked == ["PORTAL", "READS"]
 
 
-def test_a_service_that_fails_is_asked_once() -> None:
-    reader = Reader(replace(UNREAD, flag="PORTAL", cohort="*"))
+def test_a_flag_that_the_service_does_not_know_hides_no_other() -> None:
+    reader = Reader(replace(UNREAD, flag="PORTAL", cohort="*"), ON)
+    assert read_flag_state(BOTH, reader)[1] == ON  # type: ignore[arg-type]
+
+
+def test_a_service_that_is_not_reached_is_asked_once() -> None:
+    reader = Reader(replace(UNREAD, flag="PORTAL", cohort="*", reason=UNREACHABLE))
     _, reads = read_flag_state(BOTH, reader)  # type: ignore[arg-type]
     assert reader.asked == ["PORTAL"]
     assert (reads.flag, reads.cohort, reads.value, reads.fault) == ("READS", "admin", None, "HTTP 503")

@@ -135,11 +135,11 @@ def test_a_process_is_stopped_before_its_deadline(folder: Path) -> None:
 
 def test_a_process_that_ended_in_time_has_a_code_in_spite_of_a_stop(folder: Path) -> None:
     done = folder / "done"
-    code = "import pathlib, sys; pathlib.Path('done').touch(); sys.exit(3)"
+    code = "import pathlib, sys, time; pathlib.Path('done').touch(); time.sleep(0.3); sys.exit(3)"
 
     def stopped() -> bool:
         if done.exists():
-            time.sleep(0.5)
+            time.sleep(1.0)
         return done.exists()
 
     assert run(folder, code, bounds=Bounds(20.0, stopped)) == 3

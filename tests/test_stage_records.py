@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from pytest_rollout.errors import EvidenceError
+from pytest_rollout.evidence.people import Found
 from pytest_rollout.judge.attestation import Attestation, Contradiction
 from pytest_rollout.judge.history import CanaryRun
 from pytest_rollout.judge.slot import Slot, SlotState
-from pytest_rollout.look import Answers
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.replay import bundle, judge_again
 from pytest_rollout.stage import Scene, decide
@@ -78,12 +78,12 @@ class Slots:
         return [slot for slot in self.kept if slot.canary == canary and slot.at >= since]
 
 
-def scene(world: World, slots: Slots | None = None, answers: Answers | str | None = None) -> Scene:
-    def asked(gate: str, at: float) -> Answers:
+def scene(world: World, slots: Slots | None = None, answers: Found | str | None = None) -> Scene:
+    def asked(gate: str, at: float) -> Found:
         assert (gate, at) == ("desk", world.now)
         if isinstance(answers, str):
             raise EvidenceError(answers)
-        return answers or Answers()
+        return answers or Found()
 
     found = replace(world.scene(), answers=asked)
     return replace(found, slots=slots, periods={"pay": EVERY}) if slots else found
@@ -167,17 +167,17 @@ def test_a_gate_about_slots_needs_a_schedule() -> None:
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        (Answers((YES,), heads=(HEAD,)), "passed within-limit"),
-        (Answers((YES,)), "inconclusive not-attested"),
-        (Answers(), "inconclusive not-attested"),
-        (Answers((replace(YES, answer=False),), heads=(HEAD,)), "breached attested-no"),
-        (Answers((replace(YES, plan="other"),), heads=(HEAD,)), "inconclusive not-attested"),
-        (Answers((YES,), (Contradiction(START - 1, "it broke"),), (HEAD,)), "inconclusive not-attested"),
+        (Found((YES,), heads=(HEAD,)), "passed within-limit"),
+        (Found((YES,)), "inconclusive not-attested"),
+        (Found(), "inconclusive not-attested"),
+        (Found((replace(YES, answer=False),), heads=(HEAD,)), "breached attested-no"),
+        (Found((replace(YES, plan="other"),), heads=(HEAD,)), "inconclusive not-attested"),
+        (Found((YES,), (Contradiction(START - 1, "it broke"),), (HEAD,)), "inconclusive not-attested"),
         ("the evidence log is broken", "error evidence-unusable"),
     ],
     ids=["yes", "head unknown", "nobody", "no", "other plan", "contradicted", "broken"],
 )
-def test_an_answer(answers: Answers | str, said: str) -> None:
+def test_an_answer(answers: Found | str, said: str) -> None:
     world = World()
     assert words(results_of(scene(world, answers=answers), ASKED))["desk"] == said
 
@@ -193,7 +193,7 @@ def test_an_answer(answers: Answers | str, said: str) -> None:
 def test_who_made_the_change_does_not_answer(changed_by: str | None, said: str) -> None:
     world = World(changed_by=changed_by)
     two = {**ASKED, "attestation": {**ASKED["attestation"], "two_people": True}}  # type: ignore[dict-item]
-    assert words(results_of(scene(world, answers=Answers((YES,), heads=(HEAD,))), two))["desk"] == said
+    assert words(results_of(scene(world, answers=Found((YES,), heads=(HEAD,))), two))["desk"] == said
 
 
 def test_nobody_is_asked_where_there_is_no_log() -> None:

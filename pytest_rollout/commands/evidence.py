@@ -25,6 +25,7 @@ _WHOLE, _BROKEN, _UNREADABLE = 0, 1, 2
 _WIDTH = 160
 """Characters in a line where there is no terminal."""
 _TELLING = {
+    Kind.RUN_STARTED: ("run_id",),
     Kind.CANARY_RUN: ("outcome", "message"),
     Kind.SLOT_STARTED: ("holder",),
     Kind.SLOT: ("state", "message"),

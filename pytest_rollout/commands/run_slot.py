@@ -27,6 +27,7 @@ def run_slot(canary: str, where: Where, say: Callable[[str], None]) -> int:
     """
     try:
         with closing(where.world()) as world:
+            world.say = lambda said: say(f"rollout: {said}")
             keeper, stop = world.keeper(_plan_of(canary, where, world)), StopRequest()
             with stopping_by_signals(stop):
                 turn = _spoken(keeper, stop, say).run_due(canary)

@@ -18,6 +18,7 @@ from pytest_rollout.judge.slot import Slot, SlotState
 from pytest_rollout.plan.loader import LoadedPlan
 from pytest_rollout.plan.schedule import Schedule
 from pytest_rollout.plugin.selection import selects
+from pytest_rollout.plugin.world import World
 from pytest_rollout.process import StopRequest
 from pytest_rollout.schedule.keeper import Keeper
 from pytest_rollout.schedule.watch import Watch, keep_all
@@ -45,17 +46,25 @@ def watch(wish: Wish, where: Where, write: Callable[[str], None]) -> int:
     try:
         lasting = math.inf if wish.lasting is None else _duration("--for", wish.lasting)
         with closing(where.world()) as world:
-            rota = _rota(wish, [world.plan(path) for path in where.paths()])
-            keepers = {
-                canary: replace(world.keeper(loaded.path), schedules={canary: schedule})
-                for canary, (loaded, schedule) in rota.items()
-            }
-            for keeper in keepers.values():
-                keeper.log.head()  # before threads share it, and before anything is begun without it
-            return _watch(keepers, lasting, write)
+            keepers = _keepers(wish, where, world)
+            tables = [keeper.timetable(canary) for canary, keeper in keepers.items()]
+            board = Board(tables, write, live=sys.stdout.isatty())
+            world.say = board.trouble
+            return _watch(keepers, lasting, board, write)
     except RolloutError as exc:
         write(f"rollout: {exc}\n")
         return _WRONG
+
+
+def _keepers(wish: Wish, where: Where, world: World) -> dict[str, Keeper]:
+    rota = _rota(wish, [world.plan(path) for path in where.paths()])
+    keepers = {
+        canary: replace(world.keeper(loaded.path), schedules={canary: schedule})
+        for canary, (loaded, schedule) in rota.items()
+    }
+    for keeper in keepers.values():
+        keeper.log.head()  # before threads share it, and before anything is begun without it
+    return keepers
 
 
 # --- which canaries ---
@@ -71,9 +80,8 @@ def _rota(wish: Wish, plans: Sequence[LoadedPlan]) -> _Rota:
             if not selects(wish.expression, "".join(c if c.isalnum() else "_" for c in canary), ("canary",)):
                 continue
             if canary in rota:
-                raise PlanError(
-                    f"{loaded.path.name} and {rota[canary][0].path.name} have a canary {canary!r}; give one"
-                )
+                names = f"{rota[canary][0].path.name} and {loaded.path.name}"
+                raise PlanError(f"canary {canary!r} is in {names}; name one of them")
             rota[canary] = loaded, _schedule(loaded, canary, wish.every)
     if rota:
         return rota
@@ -114,9 +122,8 @@ def _duration(option: str, text: str) -> float:
 # --- for a while ---
 
 
-def _watch(keepers: dict[str, Keeper], lasting: float, write: Callable[[str], None]) -> int:
+def _watch(keepers: dict[str, Keeper], lasting: float, board: Board, write: Callable[[str], None]) -> int:
     stop, begun = StopRequest(), next(iter(keepers.values())).log.now()
-    board = Board([keeper.timetable(canary) for canary, keeper in keepers.items()], write, live=sys.stdout.isatty())
     watches = [
         Watch(
             keeper=_listened_to(keeper, stop, board),

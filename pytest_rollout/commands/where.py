@@ -59,7 +59,7 @@ class Where:
 @contextmanager
 def stopping_by_signals(stop: StopRequest) -> Iterator[None]:
     """Make Ctrl-C and SIGTERM ask for a stop, instead of ending the process in the middle of something."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, lambda *_: stop.ask()) for number in numbers]
     try:
         yield

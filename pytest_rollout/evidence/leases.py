@@ -41,12 +41,11 @@ class Leases:
         now = self._log.now()
         with self._log.transaction() as connection:
             _insert_if_new(connection, name)
-            row = connection.execute(_lease(name).with_for_update()).one()
-            if row.expires_at > now and row.holder != holder:
-                return None
-            taken = {"holder": holder, "token": row.token + 1, "expires_at": now + seconds}
-            connection.execute(LEASES.update().where(LEASES.c.name == name), taken)
-            return Fence(name, row.token + 1)
+            free = sa.or_(LEASES.c.expires_at <= now, LEASES.c.holder == holder)
+            taken = {"holder": holder, "token": LEASES.c.token + 1, "expires_at": now + seconds}
+            take = LEASES.update().where(LEASES.c.name == name, free).values(taken).returning(LEASES.c.token)
+            token = connection.execute(take).scalar()  # in one statement: who waited for another sees what that one did
+            return None if token is None else Fence(name, token)
 
     def renew(self, fence: Fence, seconds: float) -> None:
         """Keep a lease for so many seconds from now. Raises FencedOut if somebody else took it over."""

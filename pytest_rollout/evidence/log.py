@@ -51,7 +51,7 @@ class EvidenceLog:
             return log.latest(kind, place, subject, since)
 
     def by_key(self, key: str) -> Record | None:
-        """Return the record with a key; None if there is none."""
+        """Return the record with a key; None if there is none, which is no proof that there never was one."""
         with self.snapshot() as log:
             return log.by_key(key)
 

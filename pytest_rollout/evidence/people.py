@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
@@ -13,7 +14,6 @@ from pytest_rollout.evidence.log import EvidenceLog
 from pytest_rollout.evidence.record import Entry, Head, Kind, Place, Record
 from pytest_rollout.evidence.snapshot import Snapshot
 from pytest_rollout.judge.attestation import Attestation, Contradiction, Waiver
-from pytest_rollout.judge.slot import SlotState
 from pytest_rollout.verdict import Verdict
 
 _LONGEST, _LONGEST_LINK = 200, 2000
@@ -21,7 +21,7 @@ _LONGEST, _LONGEST_LINK = 200, 2000
 _UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 """Control characters, and those that make a line read otherwise than it is written."""
-_SECRET = re.compile(r"token|secret|password|api-?key|signature", re.IGNORECASE)
+_SECRET = re.compile(r"token|secret|passw|pwd|key|sig|auth|jwt|session|code|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,19 +65,41 @@ def waivers(log: EvidenceLog, place: Place, stage: str, now: float) -> dict[str,
     return {one.check: one for one in found if one.in_force(now)}
 
 
-def answers(log: EvidenceLog, asked: Asked, now: float) -> tuple[list[Attestation], list[Contradiction], list[str]]:
-    """Return every answer, what the newest one did not know of, and which of the heads they name the log had.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the log knows of one question."""
+
+    given: tuple[Attestation, ...] = ()
+    """Every answer, the newest last."""
+    contradictions: tuple[Contradiction, ...] = ()
+    """What the newest one did not know of."""
+    heads: tuple[str, ...] = ()
+    """Of the heads that the answers name: those that the log really had."""
+    changed_by: tuple[str, ...] = ()
+    """Who set the flags of the stage to what they are, also when somebody set them so again later."""
+
+
+def answers(log: EvidenceLog, asked: Asked, now: float) -> Found:
+    """Return what is known of a question. The newest answer is the last that was recorded, whatever its time.
 
     Behind an answer that has expired, nothing is looked for. Raises EvidenceError.
     """
     with log.snapshot() as kept:
         given = [Attestation(**record.data) for record in kept.read(Kind.ATTESTATION, asked.place, asked.subject)]
         heads = {one.head: head for one in given if (head := _known(kept, one.head))}
-        latest = max((one.given_at for one in given), default=now)
-        counting = [one for one in given if one.given_at == latest and one.head in heads and now < one.expires_at]
-        first = min((heads[one.head] for one in counting), key=lambda head: head.count, default=None)
-        found = _contradictions(kept, asked, first, latest) if first else []
-        return given, found, list(heads)
+        newest = given[-1] if given else None
+        counts = newest is not None and newest.head in heads and now < newest.expires_at
+        found = _contradictions(kept, asked, heads[newest.head], newest.given_at) if newest and counts else []
+        makers = [name for flag in asked.flags for name in _makers(kept, asked.place, flag)]
+        return Found(tuple(given), tuple(found), tuple(heads), tuple(makers))
+
+
+def _makers(kept: Snapshot, place: Place, flag: str) -> Iterator[str]:
+    """Yield who set a flag to the value it had last, the newest first."""
+    records = kept.read(Kind.FLAG, place, flag)[::-1]
+    for record in itertools.takewhile(lambda one: one.data["value"] == records[0].data["value"], records):
+        if record.data["changed_by"]:
+            yield record.data["changed_by"]
 
 
 def _contradictions(kept: Snapshot, asked: Asked, after: Head, given_at: float) -> list[Contradiction]:
@@ -96,8 +118,12 @@ def _contradiction(record: Record, asked: Asked, given_at: float) -> Contradicti
     if record.kind is Kind.GATE and subject.startswith(f"{asked.stage}/") and subject != asked.subject:
         if data["verdict"] == Verdict.BREACHED:
             return Contradiction(record.at, f"{subject} was breached: {data['message']}")
-    elif record.kind is Kind.SLOT and subject in asked.canaries:
-        if data["state"] == SlotState.FAILED:
+    elif record.kind is Kind.STAGE_LEFT and subject == asked.stage:
+        if breached := sorted(name for name, verdict in data["verdicts"].items() if verdict == Verdict.BREACHED):
+            others = [name for name in breached if name != asked.gate]
+            return Contradiction(record.at, f"{subject}/{others[0]} was breached") if others else None
+    elif record.kind is Kind.CANARY_RUN and subject in asked.canaries:
+        if data["outcome"] == "failed":
             return Contradiction(data["ended_at"], f"the canary {subject} failed: {data['message']}")
     elif record.kind is Kind.FLAG and subject in asked.flags:
         # A flag is also recorded when somebody looks at it for the first time: then it may have been so all along.
@@ -149,5 +175,6 @@ def _refuse_odd_link(link: str) -> None:
         usable = False
     if not (usable and link.isprintable() and " " not in link):
         raise EvidenceError("the link is none; write http:// or https:// and an address, 2000 characters at most")
-    if "@" in parts.netloc or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+    named = parse_qsl("&".join((parts.query, parts.fragment, *parts.path.split(";")[1:])), keep_blank_values=True)
+    if "@" in parts.netloc or any(_SECRET.search(name) for name, _ in named):
         raise EvidenceError("the link has credentials in it, and the evidence log is for many eyes; take them out")

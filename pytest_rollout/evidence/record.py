@@ -19,6 +19,7 @@ GENESIS = "0" * 64
 class Kind(StrEnum):
     """What a record tells of; these words stand in logs and exports, so they stay as they are."""
 
+    RUN_STARTED = "run-started"
     CANARY_RUN = "canary-run"
     SLOT_STARTED = "slot-started"
     SLOT = "slot"

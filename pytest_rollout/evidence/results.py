@@ -15,22 +15,22 @@ from pytest_rollout.verdict import CheckResult
 
 @dataclass(frozen=True, slots=True)
 class StageLog:
-    """The part of the evidence log that is about one stage in one place. Every method raises EvidenceError."""
+    """The part of the evidence log that is about one stage in one place."""
 
     log: EvidenceLog
     place: Place
     stage: str
 
-    def enter(self, at: float, plan: str) -> Head:
-        """Append that a run began to decide the stage under a version of the plan."""
-        return self.log.append([self._entry(Kind.STAGE_ENTERED, at, {"plan": plan})])
+    def entered(self, at: float, plan: str) -> Entry:
+        """Return that a run began to decide the stage under a version of the plan."""
+        return self._entry(Kind.STAGE_ENTERED, at, {"plan": plan})
 
-    def leave(self, at: float, decision: str, verdicts: Mapping[str, str]) -> Head:
-        """Append what was decided, with the verdict of every check."""
-        return self.log.append([self._entry(Kind.STAGE_LEFT, at, {"decision": decision, "verdicts": dict(verdicts)})])
+    def left(self, at: float, decision: str, verdicts: Mapping[str, str]) -> Entry:
+        """Return what was decided, with the verdict of every check."""
+        return self._entry(Kind.STAGE_LEFT, at, {"decision": decision, "verdicts": dict(verdicts)})
 
     def add_results(self, results: Mapping[str, CheckResult], readings: Sequence[FlagReading], at: float) -> Head:
-        """Append the result of every check, after what became known of the flags, all or nothing."""
+        """Append the result of every check, after what became known of the flags. Raises EvidenceError."""
         found = [self._entry(Kind.GATE, at, _told(result), name) for name, result in results.items()]
         with self.log.appending() as appending:
             return appending.append([*_changes(appending, self.place, readings, at), *found])

@@ -8,6 +8,7 @@ from pytest_rollout.errors import EvidenceError
 from pytest_rollout.evidence.log import EvidenceLog
 from pytest_rollout.evidence.record import Entry, Kind, Place, Record
 from pytest_rollout.judge.history import CanaryRun, Looks
+from pytest_rollout.units import format_moment
 
 _OUTCOMES = frozenset({"ok", "failed", "error"})
 
@@ -36,10 +37,23 @@ def add_run(log: EvidenceLog, run: CanaryRun, place: Place) -> None:
     log.append([entry])
 
 
+def start_run(log: EvidenceLog, canary: str, run_id: str, started_at: float, place: Place) -> None:
+    """Append that a run is about to begin, so that one which is killed is missed. Raises EvidenceError."""
+    data = {"run_id": run_id}
+    log.append([Entry(kind=Kind.RUN_STARTED, place=place, subject=canary, at=started_at, data=data)])
+
+
 def runs(log: EvidenceLog, canary: str, place: Place, since: float | None = None) -> list[CanaryRun]:
-    """Return the runs of a canary in one place that started since a time, oldest first. Raises EvidenceError."""
-    found = [_run(record) for record in log.read(Kind.CANARY_RUN, place, canary, since=since)]
-    return sorted(found, key=lambda run: run.started_at)
+    """Return the runs of a canary in one place that started since a time, in the order in which they were recorded.
+
+    One that began and told no outcome is an error. Raises EvidenceError.
+    """
+    with log.snapshot() as kept:
+        ended = kept.read(Kind.CANARY_RUN, place, canary, since)
+        begun = kept.read(Kind.RUN_STARTED, place, canary, since)
+    told = {record.data["run_id"] for record in ended}
+    found = [*ended, *(record for record in begun if record.data["run_id"] not in told)]
+    return [_run(record) for record in sorted(found, key=lambda record: record.seq)]
 
 
 def find_run(log: EvidenceLog, run_id: str) -> CanaryRun | None:
@@ -77,4 +91,14 @@ def _look(place: Place, subject: str, flip: float | None, at: float, looks: Look
 
 def _run(record: Record) -> CanaryRun:
     data = record.data
+    if record.kind is Kind.RUN_STARTED:
+        began = f"the run of canary {record.subject} that began at {format_moment(record.at)}"
+        return CanaryRun(
+            run_id=data["run_id"],
+            canary=record.subject,
+            started_at=record.at,
+            ended_at=record.at,
+            outcome="error",
+            message=f"{began} has told no outcome: it was killed, or still goes on; run this again when none does",
+        )
     return CanaryRun(**{**data, "canary": record.subject, "attachments": tuple(data["attachments"])})

@@ -100,7 +100,7 @@ class Snapshot:
         return next(reversed(self.read(kind, place, subject, since)), None)
 
     def by_key(self, key: str) -> Record | None:
-        """Return the record with a key; None if there is none."""
+        """Return the record with a key; None if there is none, which is no proof that there never was one."""
         self.head()
         row = self._connection.execute(_KEYED, {"key": key}).one_or_none()
         return self._checked(Stored(*row)) if row else None

@@ -99,8 +99,11 @@ def changers(readings: Sequence[FlagReading]) -> tuple[str, ...] | None:
 
 
 def judge_attestation(attestations: Sequence[Attestation], asked: Question, ground: Ground, now: float) -> CheckResult:
-    """Judge the answers to a question. The newest counts alone; one that is void has to be given again."""
-    given = sorted(attestations, key=lambda one: (one.given_at, not one.answer, repr(one)))
+    """Judge the answers to a question, in the order in which they were recorded: clocks are set back, a log is not.
+
+    The newest counts alone; one that is void has to be given again.
+    """
+    given = list(attestations)
     known: dict[str, Any] = {
         "samples": len(given),
         "window": (ground.since, now),
@@ -164,8 +167,13 @@ def _oldest_first(found: Contradiction) -> tuple[float, str]:
 
 
 def _person(name: str) -> str:
-    """Return a name as it is compared: how it is typed makes nobody a second person."""
-    return " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
+    """Return a name as it is compared: how it is typed, and what nobody sees, makes nobody a second person."""
+    seen = "".join(char for char in unicodedata.normalize("NFKC", name) if not _unseen(char))
+    return " ".join(seen.split()).casefold()
+
+
+def _unseen(char: str) -> bool:
+    return unicodedata.category(char) == "Cf" or "\N{VARIATION SELECTOR-1}" <= char <= "\N{VARIATION SELECTOR-16}"
 
 
 def _told(given: Sequence[Attestation], asked: Question, ground: Ground) -> dict[str, Any]:

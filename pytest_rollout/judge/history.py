@@ -71,15 +71,10 @@ class Conditions:
         return ""
 
 
-def _in_order(runs: Iterable[CanaryRun]) -> list[CanaryRun]:
-    """Return runs, oldest first; of those that began at once, failures last, for the newest decides."""
-    return sorted(runs, key=lambda run: (run.started_at, run.outcome == "failed", run.outcome != "ok", run.run_id))
-
-
 def streak(runs: Sequence[CanaryRun], since: float, conditions: Conditions) -> list[CanaryRun]:
     """Return the passes that nothing but passes followed, oldest first, started since a time."""
     out: list[CanaryRun] = []
-    for run in _in_order(runs):
+    for run in runs:
         if run.started_at < since or run.outcome != "ok" or conditions.objection(run.plan, run.flags):
             out.clear()
         else:
@@ -90,13 +85,13 @@ def streak(runs: Sequence[CanaryRun], since: float, conditions: Conditions) -> l
 def judge_canary(
     runs: Sequence[CanaryRun], passes: Passes, since: float, now: float, conditions: Conditions
 ) -> CheckResult:
-    """Judge the runs of one canary since the flip. Only passes in a row count, and only those under the conditions.
+    """Judge the runs of one canary since the flip, in the order in which they were recorded.
 
-    A run that failed is a failure under any conditions.
+    Only passes in a row count, and only those under the conditions. A run that failed is a failure under any.
     """
-    recent = _in_order(run for run in runs if run.started_at >= since)
+    recent = [run for run in runs if run.started_at >= since]
     why = {run.run_id: conditions.objection(run.plan, run.flags) for run in recent if run.outcome == "ok"}
-    good = streak(recent, since, conditions)
+    good = streak(runs, since, conditions)  # what is dated before the flip, by another clock, ends a row, too
     known: dict[str, Any] = {
         "value": float(len(good)),
         "limit": float(passes.wanted),
@@ -131,7 +126,7 @@ def _refused(objections: Iterable[str]) -> str:
 def _judge_streak(
     good: list[CanaryRun], passes: Passes, now: float, refusal: str, known: dict[str, Any]
 ) -> CheckResult:
-    spread = good[-1].started_at - good[0].started_at if good else 0.0
+    spread = max(good[-1].started_at - good[0].started_at, 0.0) if good else 0.0
     if len(good) >= passes.wanted and spread >= passes.across:
         apart = f", {format_duration(spread)} apart" if passes.across else ""
         said = f"passed {len(good)} of {passes.wanted} times in a row{apart}{refusal}"

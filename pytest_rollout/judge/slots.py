@@ -28,8 +28,8 @@ _WORDS = {
 }
 _NEVER_RUN = frozenset({SlotState.MISSED, SlotState.SKIPPED_OVERLAP, SlotState.SUPPRESSED})
 _BROKEN = frozenset({SlotState.ERROR, SlotState.OVERRAN})
-_SLACK = 0.1
-"""Of a period: by so much less may passes lie apart, for no run begins to the millisecond."""
+_SLACK, _MOST_SLACK = 0.1, 5.0
+"""A share of a period, and seconds: by the smaller may passes lie less apart, for no run begins to the millisecond."""
 _SHOWN = 100
 
 
@@ -110,10 +110,14 @@ class _Line:
 
     @classmethod
     def of(cls, slots: Iterable[Slot], terms: Terms, since: float, now: float) -> _Line:
-        """Return the slots in (since, now] that are of this period. Of two records of one slot the worse one counts."""
+        """Return the slots after a time that are of this period. Of two records of one slot the worse one counts.
+
+        A slot dated ahead has been run all the same, by a clock that is ahead of ours: then it is later than we think.
+        """
         every = terms.every
-        numbers = range(newest_number(since, every) + 1, newest_number(now, every) + 1)
         mine = {slot_number(one.at, every): one for one in sorted(slots, key=_worst_last) if _fits(one, every)}
+        now = max([now, *(number * every for number in mine)])
+        numbers = range(newest_number(since, every) + 1, newest_number(now, every) + 1)
         return cls({number: mine[number] for number in sorted(mine) if number in numbers}, terms, since, now)
 
     @property
@@ -234,7 +238,7 @@ def _judge_row(line: _Line, wanted: Passes) -> CheckResult:
     spread = _spread(row)
     apart = f", {format_duration(spread)} apart" if wanted.across else ""
     said = f"passed {len(row)} of {needed} slots in a row{apart}"
-    far_enough = not wanted.across or spread >= wanted.across - line.terms.every * _SLACK
+    far_enough = not wanted.across or spread >= wanted.across - min(line.terms.every * _SLACK, _MOST_SLACK)
     if len(row) >= needed and far_enough and not line.open:
         return CheckResult(verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message=said, **known)
     if not far_enough:

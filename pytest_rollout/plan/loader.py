@@ -26,6 +26,10 @@ _WORDS = {
 }
 
 
+_NO_VERSION = {"environments", "maintenance", "grace"}
+"""Keys that change nothing about what a pass means."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedPlan:
     """A plan and the document it came from."""
@@ -42,9 +46,15 @@ class LoadedPlan:
     def digest(self) -> str:
         """The plan's version: SHA-256 of what it says but for its environments, as JSON with sorted keys.
 
-        Comments, whitespace and the order of keys do not matter, and neither does where it is carried out.
+        Comments, whitespace and the order of keys do not matter, and neither does where it is carried out, when
+        there is maintenance and how patient alerts are.
         """
-        said = {key: value for key, value in self.document.data.items() if key != "environments"}
+        said = {key: value for key, value in self.document.data.items() if key not in _NO_VERSION}
+        canaries = said.get("canaries") or {}
+        said["canaries"] = {
+            name: {key: value for key, value in schedule.items() if key not in _NO_VERSION}
+            for name, schedule in canaries.items()
+        }
         return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def line_of_stage(self, index: int) -> int:

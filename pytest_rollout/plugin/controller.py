@@ -49,6 +49,8 @@ class Controller:
         self.chosen: list[tuple[Path, Stage]] = []
         self.collected: set[Path] = set()
         """Files with items, deselected ones included."""
+        self.waivers: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        """By rollout and stage."""
         self.document: dict[str, Any] | None = None
         self.notes: list[str] = []
         """What happened while handing on the results, for the terminal."""
@@ -179,6 +181,8 @@ class Controller:
             version=__version__, finished_at=time.time(), interrupted=interrupted, more_faults=self.witness.faults
         )
         document["evidence"] = self.witness.told()
+        for entry in document["stages"]:
+            entry["waivers"] = self.waivers.get((entry["rollout"], entry["stage"]), [])
         document["versions"] |= {
             "python": platform.python_version(),
             "pytest": pytest.__version__,
@@ -197,10 +201,15 @@ class Controller:
             self.ledger.faults.append("no worker finished and said which tests belong to the stage")
         self._look_for_what_was_left_out()
         interrupted = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        for path, stage in self.chosen:
+            rollout = self.world.plan(path).plan.rollout
+            self.waivers[rollout, stage.marker] = self.witness.waivers(path, stage)
+        self._write(self._draw_up(interrupted=interrupted))  # what nobody can read is no GO, in the log neither
         self.witness.leave(self.chosen, self._draw_up(interrupted=interrupted))
         self.document = self._draw_up(interrupted=interrupted)
         if not self._write(self.document):
-            self.document = self._draw_up(interrupted=interrupted)  # now that nobody can read it, it is no GO
+            self.document = self._draw_up(interrupted=interrupted)
+            self.witness.leave(self.chosen, self.document)
         if self.settings.push:
             self._push()
         if session.exitstatus == pytest.ExitCode.OK and self.document["decision"] != Decision.GO.value:

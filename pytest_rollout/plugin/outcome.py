@@ -11,6 +11,7 @@ import pytest
 from pytest_rollout.errors import GateInconclusive
 from pytest_rollout.plugin.items import CHECK_PROPERTY, RESULT_PROPERTY, GateItem
 from pytest_rollout.plugin.ledger import badness
+from pytest_rollout.publish.redact import without_userinfo
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken, inconclusive
 
 FAULT_PROPERTY = "rollout.fault"
@@ -133,10 +134,11 @@ def _last(report: pytest.TestReport, name: str) -> str | None:
 
 
 def first_line(report: pytest.TestReport) -> str:
-    """Return what a failed report says, in one line."""
+    """Return what a failed report says, in one line, and without the credentials of URLs: it is kept for ever."""
     crash: Any = getattr(report.longrepr, "reprcrash", None)
     text = str(crash.message) if crash is not None else str(report.longrepr or "no explanation")
-    return text.strip().splitlines()[0][:300] if text.strip() else "no explanation"
+    line = text.strip().splitlines()[0] if text.strip() else "no explanation"
+    return without_userinfo(line)[:300]
 
 
 def _skip_reason(report: pytest.TestReport) -> str:

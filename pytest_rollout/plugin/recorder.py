@@ -11,7 +11,7 @@ import pytest
 
 from pytest_rollout.errors import EnvironmentUnready, EvidenceError, PlanError
 from pytest_rollout.plugin.attempt import attempt_of
-from pytest_rollout.plugin.outcome import TRANSPORT_PROPERTY, result_of
+from pytest_rollout.plugin.outcome import TRANSPORT_PROPERTY, first_line, is_rerun, result_of
 from pytest_rollout.plugin.selection import covers
 from pytest_rollout.plugin.settings import Settings
 from pytest_rollout.plugin.stash import attempt_key, world_key
@@ -50,11 +50,24 @@ class Recorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
         """Read the flags before the first test and after the last: a result belongs to one state of them."""
+        self._begin()
         self.flags_before = self._flags()
         try:
             return (yield)
         finally:
             self.flags_after = self._flags()
+
+    def _begin(self) -> None:
+        """Record that the run begins. A slot is recorded before it is run, so its runs need not be."""
+        from pytest_rollout.evidence.runs import start_run
+
+        if self.attempt.slot is not None:
+            return
+        world = self.config.stash[world_key]
+        try:
+            start_run(world.evidence(), self.canary, self.attempt.run_id, self.started_at, world.place(self.plan))
+        except (EvidenceError, EnvironmentUnready, PlanError) as exc:
+            self.faults.append(("error", str(exc)))
 
     def _flags(self) -> tuple[FlagReading, ...]:
         try:
@@ -89,6 +102,10 @@ class Recorder:
         base = self.config.invocation_params.dir
         artefacts = [str(base / str(path)) for name, path in report.user_properties if name in _ARTEFACTS]
         self.attachments += [path for path in artefacts if path not in self.attachments]
+        if is_rerun(report):
+            again = "and was run again, which a canary never is: use 'retries' in the plan, not pytest-rerunfailures"
+            self.faults.append(("error", f"{report.nodeid.rpartition('::')[2]}: {first_line(report)}, {again}"))
+            self.reached = True
         result = result_of(report)
         if result is None:
             return

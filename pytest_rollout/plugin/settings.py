@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_rollout.errors import EvidenceError
 from pytest_rollout.units import parse_duration
 
 _PUSH = ("always", "never")
@@ -85,11 +86,19 @@ def only_looks(config: pytest.Config) -> bool:
 
 
 def _path(config: pytest.Config, text: str) -> Path:
-    return config.rootpath / Path(text).expanduser()
+    return (config.rootpath / Path(text).expanduser()).resolve()
 
 
 def _address(config: pytest.Config, text: str) -> Path | str:
-    return text if "://" in text else _path(config, text)
+    if "://" not in text:
+        return _path(config, text)
+    from pytest_rollout.evidence.database import url_of
+
+    try:
+        url_of(text)  # before anything is written: a password would stand in every report
+    except EvidenceError as exc:
+        raise pytest.UsageError(f"--rollout-evidence: {exc}") from None
+    return text
 
 
 def _push(word: str) -> bool:

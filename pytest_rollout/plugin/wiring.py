@@ -32,13 +32,15 @@ def set_up(config: pytest.Config, markers: Iterable[str]) -> None:
 def _withdraw_verdict(config: pytest.Config, why: Exception) -> None:
     """Let no older verdict stand for a run that could not start."""
     from pytest_rollout.plugin.ledger import Ledger, pending_document
+    from pytest_rollout.plugin.witness import told_before
     from pytest_rollout.publish.verdict_file import write_verdict
 
     folder = config.getoption("rollout_reports") or config.getini("rollout_reports")
     path = config.rootpath / folder / "verdict.json"
     if path.exists() and not hasattr(config, "workerinput"):
         empty = Ledger().document(version=__version__, finished_at=time.time(), interrupted=True)
-        write_verdict(path, pending_document(empty, f"the run did not start: {why}"))
+        document = pending_document(empty, f"the run did not start: {why}")
+        write_verdict(path, {**document, "evidence": told_before(path)})
 
 
 def _set_up(config: pytest.Config, markers: Iterable[str]) -> None:

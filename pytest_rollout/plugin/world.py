@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pytest_rollout.archive import Archive
     from pytest_rollout.canary import CanaryRunner
     from pytest_rollout.evidence.log import EvidenceLog
+    from pytest_rollout.evidence.people import Found
     from pytest_rollout.evidence.record import Place
     from pytest_rollout.judge.history import FlagReading
     from pytest_rollout.judge.slot import Slot
-    from pytest_rollout.look import Answers
     from pytest_rollout.plan.gates import Gate
     from pytest_rollout.plan.loader import LoadedPlan
     from pytest_rollout.plan.model import Stage
@@ -213,9 +213,8 @@ class World:
             recording=recording,
         )
 
-    def _answers(self, path: Path, stage: Stage, gate: str, now: float) -> Answers:
+    def _answers(self, path: Path, stage: Stage, gate: str, now: float) -> Found:
         from pytest_rollout.evidence.people import Asked, answers
-        from pytest_rollout.look import Answers
 
         asked = Asked(
             place=self.place(path),
@@ -224,8 +223,7 @@ class World:
             flags=stage.wanted,
             canaries={one.canary.name for one in stage.gates if one.canary is not None},
         )
-        attestations, contradictions, heads = answers(self.evidence(), asked, now)
-        return Answers(tuple(attestations), tuple(contradictions), tuple(heads))
+        return answers(self.evidence(), asked, now)
 
     def stage_results(self, path: Path, stage: Stage, gates: Sequence[Gate], progress: Progress) -> Results:
         """Return the results of a stage's gates. Judged once per run, also when xdist spreads the items.

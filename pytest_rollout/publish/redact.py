@@ -70,3 +70,8 @@ def _scrub(value: Any, *, secret: bool = False) -> Any:
     if "value" in value and (secret or _SENSITIVE.search(str(value.get("name", "")))):
         return {**value, "value": REDACTED}
     return {key: _scrub(item, secret=key == "cookies") for key, item in value.items()}
+
+
+def without_userinfo(text: str) -> str:
+    """Return a text whose URLs have no user and no password any more."""
+    return re.sub(r"://[^/@\s]*@", "://", text)

@@ -83,7 +83,8 @@ unless (
     )
     yield _Alert(
         name="NotOk",
-        expression=f'{_NEWEST} (rollout_canary_state{{{series},state=~"ok|suppressed"}}) == 0',
+        # Of two gateways that tell different things the worse one counts: a group lives for ever.
+        expression=f'{_NEWEST} (rollout_canary_state{{{series},state!~"ok|suppressed"}}) == 1',
         lasting=due,  # by then the next slot has told, too
         severity="critical",
         what="has not been ok for longer than one slot",

@@ -131,13 +131,17 @@ class _Shift:
     def _broken_off(self, started: Started, now: float) -> Slot:
         """Return how a slot ended whose scheduler did not live to say so."""
         attempts: list[CanaryRun] = []
-        while run := find_run(self.keeper.log, attempt_id(started.run_id, len(attempts) + 1)):
+        while run := self._recorded(attempt_id(started.run_id, len(attempts) + 1)):
             attempts.append(run)
         if attempts:
             return conclude(self.table, started, attempts, attempts[-1].ended_at)
         ended = min(now, started.started_at + self.table.deadline)
         slot = self.table.slot(started.at, SlotState.ERROR, KILLED, ended)
         return replace(slot, began_at=started.started_at, runs=(started.run_id,))
+
+    def _recorded(self, run_id: str) -> CanaryRun | None:
+        """Return how a run ended: what is said of its process' end comes after what the process said itself."""
+        return find_run(self.keeper.log, f"{run_id}-end") or find_run(self.keeper.log, run_id)
 
     def _run(self, at: float) -> None:
         """Run a slot and record how it ended."""

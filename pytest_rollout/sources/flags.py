@@ -6,16 +6,19 @@ faults and return the caller's default.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from pytest_rollout.errors import SourceError
+from pytest_rollout.errors import SourceError, SourceUnreachable
 from pytest_rollout.judge.history import FlagReading
 from pytest_rollout.sources.answers import read_json
 from pytest_rollout.sources.http import Transport, retried, without_credentials
 
 EVALUATED = frozenset({"STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"})
+UNREACHABLE = "UNREACHABLE"
+"""Reason of a reading for which nobody answered: the next one will not fare better."""
 _RETRY_BUDGET = 2.0
 
 
@@ -31,6 +34,8 @@ class FlagReader:
         """Return what the service says; every fault is in the reading, nothing is raised."""
         try:
             return self._read(flag, cohort)
+        except SourceUnreachable as exc:
+            return replace(_faulty(flag, cohort, str(exc)), reason=UNREACHABLE)
         except (SourceError, ValueError) as exc:
             return _faulty(flag, cohort, str(exc))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import httpx
 import pytest
@@ -10,12 +11,38 @@ import pytest
 from canaries.prisma.books import Books
 from canaries.prisma.errand import Errand, require
 from canaries.prisma.payers import Answer, ApiPayer, Order
-from canaries.prisma.settlement import Settlement, UnusableError
+from canaries.prisma.settlement import Id, Settlement, Sums, UnusableError
 from pytest_rollout.plugin.attempt import Attempt
 from sandbox.prisma import api
 from tests.canaries.conftest import AGENT, System
 
 Start = Callable[..., System]
+CLEAN = "billed 750, paid 0, balance 750, invoices 3"
+PAYMENTS = "financial_orchestrator_payments_total"
+
+
+@dataclass(frozen=True)
+class Meddling(Books):
+    """Books that something happens to right after a payment was taken back."""
+
+    then: Callable[[], object] = lambda: None
+
+    def reverse(self, payment: Id, correlation_id: str) -> Id:
+        """Take the payment back, and let it happen."""
+        reversal = super().reverse(payment, correlation_id)
+        self.then()
+        return reversal
+
+
+@dataclass(frozen=True)
+class Forgetful(ApiPayer):
+    """Sees a portal that goes on showing some sums."""
+
+    shown: list[Sums] = field(default_factory=list)
+
+    def cards(self, agent: Id) -> Sums:
+        """Return the sums that are shown once there are any."""
+        return self.shown[-1] if self.shown else super().cards(agent)
 
 
 class Deaf(ApiPayer):
@@ -172,6 +199,47 @@ def test_reversal_that_fails_is_told_and_made_up_for_by_the_next_run(system: Sta
     assert broken.books() == before
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (
+            "UPDATE payments SET amount = -224 WHERE id = 42",
+            [
+                "wallet: expected 0, found 1",
+                f"sums of the books: expected {CLEAN}, found billed 750, paid 1, balance 750, invoices 3",
+            ],
+        ),
+        (
+            "INSERT INTO payments (agentId, amount, method, reference, recordedAt, createdAt) "
+            "VALUES (1, 5, 'EXTERNAL', '', '', '')",
+            [f'{PAYMENTS}{{status="success"}}, while 1 payments were recorded: expected +1, found +0'],
+        ),
+        (
+            "UPDATE payments SET reversalOf = NULL, reference = 'REF-1' WHERE id = 42",
+            ["payment 41 of 225 was not taken back"],
+        ),
+    ],
+    ids=["amount", "counters", "unlinked"],
+)
+def test_what_is_not_as_before_is_told(system: Start, statement: str, said: list[str]) -> None:
+    broken = system()
+    errand = begin(broken)
+    settled(errand)
+    errand.wrong_counters()
+    errand.books = Meddling(broken.client, lambda: broken.change(statement))
+    assert errand.take_back()[: len(said)] == said
+
+
+def test_portal_that_goes_on_showing_the_payment_is_found(system: Start) -> None:
+    broken = system()
+    payer = Forgetful(broken.client)
+    errand = begin(broken, payer=payer)
+    settled(errand)
+    payer.shown.append(errand.look().sums)
+    (said,) = errand.take_back()
+    assert said == f"cards of /portal/25: expected {CLEAN}, found billed 750, paid 225, balance 525, invoices 3"
+
+
 @pytest.mark.parametrize("checked", [True, False], ids=["after-a-right-payment", "after-a-wrong-one"])
 def test_wallet_that_differs_only_in_the_audit_is_found(system: Start, checked: bool) -> None:
     broken = system()
@@ -194,7 +262,7 @@ def test_counters_are_compared_with_the_last_time(system: Start) -> None:
     broken.client.post("/api/payments", json={"agentId": 1, "amount": 5})
     said = "while 0 payments were recorded: expected +0, found +1"
     assert errand.wrong_counters() == [
-        f'financial_orchestrator_payments_total{{status="failure"}}, {said}',
+        f'{PAYMENTS}{{status="failure"}}, {said}',
         f"financial_orchestrator_rollbacks_total, {said}",
     ]
     assert errand.wrong_counters() == []

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from pytest_rollout.canary import SLOT_VARIABLE
-from pytest_rollout.process import die_with_parent
+from pytest_rollout.process import dying_with_parent
 from pytest_rollout.sandbox import STATE_VARIABLE
 from tests.canaries.conftest import CANARIES, ROOT, System
 
@@ -39,7 +39,7 @@ def process(*argv: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call, no lock is taken
+        preexec_fn=dying_with_parent(),  # noqa: PLW1509 - one prctl call, no lock is taken
     )
     try:
         yield running

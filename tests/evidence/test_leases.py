@@ -133,6 +133,19 @@ def test_of_several_at_once_one_gets_it(log: EvidenceLog, open_log: Open) -> Non
     assert sorted(fence is not None for fence in found) == [False, False, False, True]
 
 
+def test_no_token_is_given_twice(log: EvidenceLog, open_log: Open) -> None:
+    log.head()
+
+    def take_over(holder: str) -> list[Fence | None]:
+        leases = Leases(open_log(log.address))
+        return [leases.acquire("watch", holder, 0.0) for _ in range(25)]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [fence.token for taken in pool.map(take_over, "abcd") for fence in taken if fence]
+    assert len(found) > 25  # who waited may come too early for what was taken meanwhile
+    assert sorted(found) == list(range(1, len(found) + 1))
+
+
 def test_leases_are_no_evidence(log: EvidenceLog) -> None:
     Leases(log).acquire("watch", "one", 60.0)
     assert log.head().count == 0

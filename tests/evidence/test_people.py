@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from pytest_rollout.errors import EvidenceError
 from pytest_rollout.evidence.log import EvidenceLog
-from pytest_rollout.evidence.people import Asked, add_attestation, add_waiver, answers, waivers
+from pytest_rollout.evidence.people import Asked, Found, add_attestation, add_waiver, answers, waivers
 from pytest_rollout.evidence.record import EMPTY, Entry, Head, Kind, Place
 from pytest_rollout.evidence.results import StageLog
 from pytest_rollout.judge.attestation import (
@@ -24,7 +24,6 @@ from pytest_rollout.judge.attestation import (
     judge_attestation,
 )
 from pytest_rollout.judge.history import FlagReading
-from pytest_rollout.judge.slot import Slot, SlotState
 from pytest_rollout.verdict import CheckResult, Reason, Verdict
 from tests.evidence.logs import PLACE, Open, tampering
 
@@ -67,16 +66,20 @@ def flag(log: EvidenceLog, changed_at: float | None, *, changed_by: str | None =
     StageLog(log, PLACE, "stage3").add_results({}, [reading], 1500.0)
 
 
-def slot(
-    log: EvidenceLog, state: SlotState, *, canary: str = "portal", place: Place = PLACE, at: float = 1400.0
+def run(
+    log: EvidenceLog, outcome: str, *, canary: str = "portal", place: Place = PLACE, ended_at: float = 1500.0
 ) -> None:
-    ended = Slot(canary=canary, at=at, every=900.0, state=state, ended_at=at + 100, message="no payment")
-    data = {"state": ended.state.value, "ended_at": ended.ended_at, "message": ended.message}
-    log.append([Entry(kind=Kind.SLOT, place=place, subject=canary, at=at, data=data)])
+    data = {"outcome": outcome, "ended_at": ended_at, "message": "no payment"}
+    log.append([Entry(kind=Kind.CANARY_RUN, place=place, subject=canary, at=ended_at - 100, data=data)])
+
+
+def left(log: EvidenceLog, stage: str = "stage3", **verdicts: str) -> None:
+    data = {"decision": "NO-GO", "verdicts": verdicts}
+    log.append([Entry(kind=Kind.STAGE_LEFT, place=PLACE, subject=stage, at=1500.0, data=data)])
 
 
 def against(log: EvidenceLog, now: float = NOW) -> list[Contradiction]:
-    return answers(log, ASKED, now)[1]
+    return list(answers(log, ASKED, now).contradictions)
 
 
 # --- answers ---
@@ -87,13 +90,13 @@ def test_an_answer_is_read_back(log: EvidenceLog) -> None:
     first = give(log, link="https://desk/1", answer=False)
     second = give(log, given_at=1100.0)
 
-    assert answers(log, ASKED, NOW) == ([first, second], [], [first.head, second.head])
+    assert answers(log, ASKED, NOW) == Found((first, second), (), (first.head, second.head))
     assert next(log.records()).head == Head.parse(first.head)
 
 
 def test_nobody_has_answered(file_log: EvidenceLog) -> None:
     judged(file_log, Verdict.BREACHED)
-    assert answers(file_log, ASKED, NOW) == ([], [], [])
+    assert answers(file_log, ASKED, NOW) == Found()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,7 @@ def test_nobody_has_answered(file_log: EvidenceLog) -> None:
 )
 def test_an_answer_is_about_its_own_gate_and_place(file_log: EvidenceLog, other: Asked) -> None:
     give(file_log)
-    assert answers(file_log, other, NOW) == ([], [], [])
+    assert answers(file_log, other, NOW) == Found()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +122,7 @@ def test_the_head_of_another_log_is_told_apart(file_log: EvidenceLog, head: str)
     add_attestation(file_log, ASKED, given)
     judged(file_log, Verdict.BREACHED)
 
-    assert answers(file_log, ASKED, NOW) == ([given], [], [])
+    assert answers(file_log, ASKED, NOW) == Found((given,))
 
 
 # --- what speaks against them ---
@@ -133,8 +136,15 @@ def test_a_breach_speaks_against_an_answer(file_log: EvidenceLog) -> None:
 
 def test_a_failed_canary_speaks_against_an_answer(file_log: EvidenceLog) -> None:
     give(file_log)
-    slot(file_log, SlotState.FAILED)
+    run(file_log, "failed")
     assert against(file_log) == [Contradiction(1500.0, "the canary portal failed: no payment")]
+
+
+def test_a_failed_test_of_the_stage_speaks_against_an_answer(file_log: EvidenceLog) -> None:
+    """It is no gate, so it has no record but that of the stage."""
+    give(file_log)
+    left(file_log, **{"test_shop.py::test_refunds": "breached", "tickets": "passed"})
+    assert against(file_log) == [Contradiction(1500.0, "stage3/test_shop.py::test_refunds was breached")]
 
 
 @pytest.mark.parametrize(("by", "told"), [("bob", " by bob"), (None, "")])
@@ -158,33 +168,35 @@ def test_a_flag_that_may_have_changed_does(file_log: EvidenceLog) -> None:
 
 
 def test_what_was_recorded_later_counts_whenever_it_happened(file_log: EvidenceLog) -> None:
-    """A slot that was running while somebody answered."""
+    """A canary that was running while somebody answered."""
     give(file_log)
-    slot(file_log, SlotState.FAILED, at=800.0)
+    run(file_log, "failed", ended_at=900.0)
     assert against(file_log) == [Contradiction(GIVEN, "the canary portal failed: no payment")]
 
 
 def test_everything_is_told(log: EvidenceLog) -> None:
     give(log)
     judged(log, Verdict.BREACHED)
-    slot(log, SlotState.FAILED)
+    run(log, "failed")
     judged(log, Verdict.BREACHED, gate="errors")
     assert [one.what.split()[0] for one in against(log)] == ["stage3/latency", "the", "stage3/errors"]
 
 
 def test_what_does_not_speak_against_it(file_log: EvidenceLog) -> None:
     judged(file_log, Verdict.BREACHED)
-    slot(file_log, SlotState.FAILED)
+    run(file_log, "failed")
     flag(file_log, 1200.0)
     give(file_log)
     for verdict in set(Verdict) - {Verdict.BREACHED}:
         judged(file_log, verdict)
-    for state in set(SlotState) - {SlotState.FAILED}:
-        slot(file_log, state)
+    for outcome in ("ok", "error"):
+        run(file_log, outcome)
+    left(file_log, latency="passed", errors="inconclusive", tickets="breached")
+    left(file_log, "stage30", latency="breached")
     judged(file_log, Verdict.BREACHED, gate="tickets")  # somebody's no: the newest answer counts
     judged(file_log, Verdict.BREACHED, stage="stage30")
-    slot(file_log, SlotState.FAILED, canary="settlement")
-    slot(file_log, SlotState.FAILED, place=replace(PLACE, environment="production"))
+    run(file_log, "failed", canary="settlement")
+    run(file_log, "failed", place=replace(PLACE, environment="production"))
     flag(file_log, 1200.0, name="READS")
     file_log.append([Entry(kind=Kind.LOOK, place=PLACE, subject="stage3/latency", at=1500.0)])
 
@@ -198,11 +210,13 @@ def test_only_the_newest_answer_is_held_against_the_evidence(file_log: EvidenceL
     assert against(file_log) == []
 
 
-def test_of_two_answers_of_one_instant_the_older_evidence_counts(file_log: EvidenceLog) -> None:
+def test_the_newest_answer_is_the_last_that_was_recorded(file_log: EvidenceLog) -> None:
+    """A clock may be set back between the two."""
     give(file_log)
     judged(file_log, Verdict.BREACHED)
-    give(file_log)
-    assert [one.what for one in against(file_log)] == ["stage3/latency was breached: too slow"]
+    give(file_log, given_at=GIVEN - 5)
+    assert against(file_log) == []
+    assert [one.given_at for one in answers(file_log, ASKED, NOW).given] == [GIVEN, GIVEN - 5]
 
 
 def test_nothing_is_looked_for_behind_an_answer_that_expired(file_log: EvidenceLog) -> None:
@@ -243,11 +257,19 @@ def story(log: EvidenceLog) -> EvidenceLog:
 
 def verdict(log: EvidenceLog) -> Verdict:
     try:
-        given, found, heads = answers(log, ASKED, NOW)
+        told = answers(log, ASKED, NOW)
     except EvidenceError:
         return Verdict.ERROR
-    ground = Ground(since=0.0, plan="p", heads=heads, contradictions=found, changed_by=None)
-    return judge_attestation(given, QUESTION, ground, NOW).verdict
+    ground = Ground(since=0.0, plan="p", heads=told.heads, contradictions=told.contradictions, changed_by=None)
+    return judge_attestation(told.given, QUESTION, ground, NOW).verdict
+
+
+def test_everybody_who_set_a_flag_to_what_it_is_made_the_change(file_log: EvidenceLog) -> None:
+    for at, value, by in ((1.0, False, "eve"), (2.0, True, "ann"), (3.0, True, None), (4.0, True, "terraform")):
+        data = {"value": value, "changed_at": at, "changed_by": by}
+        entry = Entry(kind=Kind.FLAG, place=PLACE, subject="PORTAL@agents", at=at, data=data)
+        file_log.append([entry])
+    assert answers(file_log, ASKED, NOW).changed_by == ("terraform", "ann")
 
 
 # --- waivers ---
@@ -302,9 +324,9 @@ def test_texts_that_nobody_should_sign(file_log: EvidenceLog, kind: Any, changes
 
 @pytest.mark.parametrize("name", ["Zoë Åström", "Ali\u200cReza", "李 明", "O'Brien <ops@shop>", "x" * 200])
 def test_names_of_people(file_log: EvidenceLog, name: str) -> None:
-    assert answers(file_log, ASKED, NOW)[0] == []
+    assert answers(file_log, ASKED, NOW).given == ()
     given = give(file_log, by=name)
-    assert answers(file_log, ASKED, NOW)[0] == [given]
+    assert answers(file_log, ASKED, NOW).given == (given,)
 
 
 @pytest.mark.parametrize("link", ["https://desk/board?range=24h#top", "http://desk:8080/1", "https://desk/ü"])

@@ -50,9 +50,9 @@ def flags(log: EvidenceLog) -> list[Any]:
 
 
 def test_a_run_from_end_to_end(log: EvidenceLog, stage: StageLog) -> None:
-    stage.enter(100.0, "digest")
+    log.append([stage.entered(100.0, "digest")])
     stage.add_results({"latency": BREACH}, [ON], 101.0)
-    head = stage.leave(102.0, "NO-GO", {"latency": "breached"})
+    head = log.append([stage.left(102.0, "NO-GO", {"latency": "breached"})])
 
     assert told(log) == [
         ("stage-entered", "stage1"),

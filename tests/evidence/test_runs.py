@@ -12,7 +12,7 @@ import pytest
 from pytest_rollout.errors import AlreadyRecorded, EvidenceError
 from pytest_rollout.evidence.log import EvidenceLog
 from pytest_rollout.evidence.record import Place
-from pytest_rollout.evidence.runs import add_run, find_run, look, runs
+from pytest_rollout.evidence.runs import add_run, find_run, look, runs, start_run
 from pytest_rollout.judge.history import CanaryRun, Looks
 from tests.evidence.logs import PLACE, Open, broken, execute
 
@@ -72,11 +72,27 @@ def test_another_outcome_is_refused_and_leaves_nothing(file_log: EvidenceLog, ou
     assert not Path(file_log.address).exists()
 
 
-def test_runs_come_in_the_order_of_time(log: EvidenceLog) -> None:
+def test_runs_come_in_the_order_in_which_they_were_recorded(log: EvidenceLog) -> None:
+    """Clocks differ, and are set back; a log is not."""
     for number in (3, 1, 2):
         add_run(log, numbered(number), PLACE)
-    assert ids(log) == ["r1", "r2", "r3"]
-    assert ids(log, since=2.0) == ["r2", "r3"]
+    assert ids(log) == ["r3", "r1", "r2"]
+    assert ids(log, since=2.0) == ["r3", "r2"]
+
+
+def test_a_run_that_began_and_told_nothing_is_an_error(log: EvidenceLog) -> None:
+    for number in (1, 2, 3):
+        start_run(log, "smoke", f"r{number}", float(number), PLACE)
+        if number != 2:
+            add_run(log, numbered(number), PLACE)
+    first, second, third = runs(log, "smoke", PLACE)
+    assert [one.run_id for one in (first, second, third)] == ["r1", "r2", "r3"]
+    assert (first, third) == (numbered(1), numbered(3))
+    assert (second.outcome, second.started_at) == ("error", 2.0)
+    assert second.message == (
+        "the run of canary smoke that began at 1970-01-01T00:00:02Z has told no outcome: it was killed, or still goes "
+        "on; run this again when none does"
+    )
 
 
 @pytest.mark.parametrize("other", ["rollout", "environment", "target"])

@@ -52,10 +52,7 @@ NO = replace(YES, answer=False, reason="40 tickets")
 
 
 def judged(*given: Attestation, asked: Question = QUESTION, now: float = NOW, **ground: Any) -> CheckResult:
-    known = replace(GROUND, **ground)
-    result = judge_attestation(given, asked, known, now)
-    assert judge_attestation(given[::-1], asked, known, now) == result
-    return result
+    return judge_attestation(given, asked, replace(GROUND, **ground), now)
 
 
 def test_a_yes_passes() -> None:
@@ -90,9 +87,10 @@ LATER = replace(YES, given_at=NOON + 2 * HOUR)
         ((YES, replace(NO, given_at=NOON + 2 * HOUR)), BREACHED),
         ((YES, replace(LATER, expires_at=NOON + 3 * HOUR)), INCONCLUSIVE),
         ((YES, replace(LATER, plan="p2")), INCONCLUSIVE),
-        ((NO, YES), BREACHED),
+        ((YES, NO), BREACHED),
+        ((LATER, NO), BREACHED),
     ],
-    ids=["no, then yes", "yes, then no", "yes, then one that expired", "yes, then one of another plan", "at once"],
+    ids=["no, then yes", "yes, then no", "yes, then expired", "yes, then another plan", "at once", "clock set back"],
 )
 def test_the_newest_answer_counts_alone(given: tuple[Attestation, ...], verdict: Verdict) -> None:
     assert judged(*given).verdict is verdict
@@ -181,7 +179,9 @@ def test_a_no_stands_whatever_comes_later() -> None:
 # --- two people -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["Jo Desk", " jo  desk ", "JO\tDESK", "Jo\u00a0Desk", "\uff2ao Desk"])
+@pytest.mark.parametrize(
+    "name", ["Jo Desk", " jo  desk ", "JO\tDESK", "Jo\u00a0Desk", "\uff2ao Desk", "Jo\u200b Desk", "Jo\ufe0f Desk"]
+)
 def test_who_made_the_change_cannot_be_the_second_person(name: str) -> None:
     for changed_by in ((name,), ("Kim Ops", name)):
         result = judged(YES, asked=TWO_PEOPLE, changed_by=changed_by)

@@ -57,7 +57,10 @@ STATES = [*[SlotState.OK] * 12, *SlotState]
 
 @dataclass(frozen=True)
 class World:
-    """Slots of a canary, what is asked about them, and when."""
+    """Slots of a canary, what is asked about them, and when.
+
+    None is dated ahead: that it exists tells that it is later than we think, so what its loss means only the log knows.
+    """
 
     slots: tuple[Slot, ...]
     wanted: Passes | Census
@@ -97,7 +100,7 @@ def build(seed: int) -> World:
         wanted=wanted,
         terms=Terms(EVERY, HERE, random.choice([0, 0, 1, 2])),
         since=random.choice([-1.0, 0.0, 5.0, 10.0, 31.0]),
-        now=(first + size - 1) * EVERY + random.choice([-3.0, 0.0, 4.0, 4.0, 4.0, 12.0]),
+        now=(first + size - 1) * EVERY + random.choice([0.0, 1.0, 4.0, 4.0, 4.0, 12.0]),
     )
 
 
@@ -284,11 +287,10 @@ def test_runs_of_another_plan_or_flag_state_never_make_a_pass(
 def test_a_pass_rests_on_every_one_of_the_newest_runs(runs: list[CanaryRun], passes: Passes, since: int) -> None:
     result = judged_runs(runs, passes, since)
     event(result.verdict)
-    newest = sorted(runs, key=lambda run: run.started_at)[-passes.wanted :]
-    for run in newest if result.verdict is Verdict.PASSED else ():
-        others = [other for other in runs if other is not run]
+    for place in range(len(runs))[-passes.wanted :] if result.verdict is Verdict.PASSED else ():
         for change in (*STRANGE, {"outcome": "failed"}, {"outcome": "error"}):
-            assert judged_runs([*others, replace(run, **change)], passes, since).verdict is not Verdict.PASSED
+            others = [*runs[:place], replace(runs[place], **change), *runs[place + 1 :]]
+            assert judged_runs(others, passes, since).verdict is not Verdict.PASSED
 
 
 @given(RUNS, PASSES, st.integers(0, 50), st.sampled_from(["failed", "error"]))
@@ -302,11 +304,14 @@ def test_a_run_that_did_not_pass_never_improves_a_verdict(
             never_better(before, judged_runs(others, passes, since))
 
 
-@given(RUNS, RANDOM, PASSES)
-def test_the_order_of_runs_does_not_matter(runs: list[CanaryRun], random: Random, passes: Passes) -> None:
-    together = [replace(run, started_at=run.started_at // 10 * 10) for run in runs]
-    shuffled = random.sample(together, len(together))
-    assert judged_runs(shuffled, passes, 0) == judged_runs(together, passes, 0)
+@given(RUNS, PASSES, st.integers(0, 50), st.integers(-100, 100))
+def test_what_was_recorded_last_counts_whatever_its_clock_said(
+    runs: list[CanaryRun], passes: Passes, since: int, at: int
+) -> None:
+    for outcome in ("failed", "error"):
+        last = replace(runs[-1], run_id="last", outcome=outcome, started_at=float(at)) if runs else None
+        if last:
+            assert judged_runs([*runs, last], passes, since).verdict is not Verdict.PASSED
 
 
 # --- answers of people ------------------------------------------------------------------------------------------
@@ -394,7 +399,7 @@ def test_an_answer_that_stands_on_less_never_makes_a_pass(one: Case) -> None:
 @settings(max_examples=300)
 @given(CASES)
 def test_lost_answers_before_the_newest_change_nothing(one: Case) -> None:
-    newest = sorted(one.answers, key=lambda answered: answered.given_at)[-1:]
+    newest = one.answers[-1:]
     alone, among = replace(one, answers=tuple(newest)).judged(), one.judged()
     assert (alone.verdict, alone.reason, alone.message) == (among.verdict, among.reason, among.message)
     assert replace(one, answers=()).judged().verdict is Verdict.INCONCLUSIVE
@@ -402,12 +407,10 @@ def test_lost_answers_before_the_newest_change_nothing(one: Case) -> None:
 
 @settings(max_examples=300)
 @given(CASES, RANDOM)
-def test_the_order_of_answers_does_not_matter(one: Case, random: Random) -> None:
-    again = [replace(answered, given_at=answered.given_at // 20 * 20) for answered in one.answers]
-    together = replace(one, answers=tuple(again))
-    shuffled = tuple(random.sample(again, len(again)))
-    other = replace(one.ground, contradictions=one.ground.contradictions[::-1])
-    assert replace(one, answers=shuffled, ground=other).judged() == together.judged()
+def test_the_order_of_what_speaks_against_an_answer_does_not_matter(one: Case, random: Random) -> None:
+    found = one.ground.contradictions
+    other = replace(one.ground, contradictions=tuple(random.sample(found, len(found))))
+    assert replace(one, ground=other).judged() == one.judged()
 
 
 # --- flags ------------------------------------------------------------------------------------------------------

@@ -248,6 +248,28 @@ def test_flags_that_cannot_be_read_are_unknown(bench: Bench) -> None:
     assert (run["outcome"], run["flags"]) == ("ok", {"READS@*": None})
 
 
+def test_credentials_of_a_url_are_not_kept(bench: Bench) -> None:
+    bench.plan()
+    bench.test(HEAD + "def test_it(): assert not 'GET http://bob:hunter2@shop/ answered 500'")
+
+    bench.run("-m", "canary", "--rollout-canary", "smoke")
+
+    (run,) = runs(bench)
+    assert "GET http://shop/ answered 500" in run["message"]
+    assert b"hunter2" not in (bench.path / ".rollout" / "evidence.db").read_bytes()
+
+
+def test_a_canary_is_tried_once(bench: Bench) -> None:
+    bench.plan()
+    bench.test(HEAD + "seen = []\ndef test_it():\n    seen.append(1)\n    assert len(seen) > 1")
+
+    assert bench.run("-m", "canary", "--rollout-canary", "smoke", "--reruns=1").ret == 1
+
+    (run,) = runs(bench)
+    assert (run["outcome"], run["retryable"]) == ("error", False)
+    assert "was run again, which a canary never is" in run["message"]
+
+
 REFUSED = "    raise ConnectionRefusedError('nobody')\n"
 
 

@@ -90,6 +90,33 @@ def test_a_log_that_lost_its_end_is_no_go(bench: Bench) -> None:
     assert bench.run("-m", "stage1").ret == 1
 
 
+def test_a_run_that_could_not_start_does_not_make_it_forget(bench: Bench) -> None:
+    bench.plan(GATE)
+    bench.run("-m", "stage1")
+    before = head(bench)
+    (bench.path / ".rollout" / "evidence.db").unlink()
+
+    assert bench.run("-m", "stage9").ret == pytest.ExitCode.USAGE_ERROR
+
+    assert head(bench) == before
+    assert bench.run("-m", "stage1").ret == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["u:hunter2@db/log", "u:s3/hunter2@db/log", "u@db/log?pass%77ord=hunter2", "u@db/log?PGPASSWORD=hunter2"],
+)
+def test_a_password_in_the_address_gets_nowhere(bench: Bench, query: str) -> None:
+    bench.plan(GATE)
+
+    result = bench.run("-m", "stage1", f"--rollout-evidence=postgresql://{query}", "--junitxml=junit.xml")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--rollout-evidence: the URL of the evidence log has a password in it, *"])
+    written = [path for path in bench.path.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    assert written == []
+
+
 def test_another_log_is_not_held_against_this_one(bench: Bench) -> None:
     bench.plan(GATE)
     assert bench.run("-m", "stage1").ret == 0

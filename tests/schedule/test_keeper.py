@@ -57,7 +57,8 @@ def test_the_slot_in_progress_is_run_once(tmp_path: Path) -> None:
     assert (deadline, occasion.slot, occasion.attempt) == (60.0, 2700.0, 1)
     assert turn.slot.runs == (occasion.run_id,)
     assert shop.keeper.run_due(CANARY) == Turn(2700.0, turn.slot)
-    assert shop.other().run_due(CANARY) == Turn(2700.0, turn.slot)
+    lease(shop.log, 60.0, "third:1")
+    assert shop.other().run_due(CANARY) == Turn(2700.0, turn.slot), "nobody has to be waited for"
     assert (len(shop.runs.asked), shop.told) == (1, [turn.slot])
 
 
@@ -192,6 +193,7 @@ def test_whoever_was_suspended_before_the_run_does_not_begin_it(
 
     def suspended(leases: Leases, fence: Fence, seconds: float) -> None:
         monkeypatch.setattr(Leases, "renew", renew)
+        assert shop.at(2824.0).other().run_due(CANARY) == Turn(2700.0, None)
         shop.at(2999.0).other().run_due(CANARY)
         renew(leases, fence, seconds)
 
@@ -261,6 +263,15 @@ def test_all_attempts_that_were_recorded_count(tmp_path: Path, outcomes: list[st
     assert len(shop.keeper.slots(CANARY)[0].runs) == len(outcomes)
 
 
+def test_a_process_that_ended_badly_after_it_had_passed_has_not_passed_also_after_a_crash(tmp_path: Path) -> None:
+    shop = scripted(tmp_path, schedule()).at(2700.0)
+    run_id = killed(shop, 2700.0)
+    attempt(shop, run_id)
+    attempt(shop, f"{run_id}-end", "error", overran=True)
+    shop.at(3600.0).keeper.run_due(CANARY)
+    assert shop.states() == [(2700.0, "overran"), (3600.0, "ok")]
+
+
 def test_a_run_that_met_its_deadline_is_overran_also_after_a_crash(tmp_path: Path) -> None:
     shop = scripted(tmp_path, schedule(), [{"outcome": "error", "overran": True}]).at(1800.0)
     shop.keeper.run_due(CANARY)
@@ -322,8 +333,9 @@ def test_a_stop_during_the_run_is_an_error_and_no_attempt_follows(tmp_path: Path
 def test_a_run_that_passed_in_spite_of_a_stop_passed(tmp_path: Path) -> None:
     shop = scripted(tmp_path, schedule()).at(2700.0)
     stopped = replace(shop.runs, stopped=lambda: bool(shop.runs.asked))
-    replace(shop.keeper, runner=stopped).run_due(CANARY)
-    assert shop.states() == [(2700.0, "ok")]
+    slot = replace(shop.keeper, runner=stopped).run_due(CANARY).slot
+    assert slot is not None
+    assert (slot.state, slot.message) == (SlotState.OK, "passed")
 
 
 class Unlucky(ScriptedRunner):

@@ -66,7 +66,7 @@ herd, killed = [scheduler(1e12) for _ in range(2)], {"scheduler": 0, "canary": 0
 while sum(killed.values()) < kills:
     time.sleep(random.uniform(0.1, 1.5))
     place = random.randrange(2)
-    canaries = canary_of(herd[place])
+    canaries = [canary for process in herd for canary in canary_of(process)]
     if canaries and random.random() < 0.5:
         os.kill(canaries[0], signal.SIGKILL)
         killed["canary"] += 1
@@ -86,7 +86,10 @@ print(killed)
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks for the canary's process in /proc")
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_kills_lose_nothing_double_nothing_and_every_slot_is_accounted_for(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+    kind: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     address: Path | str = tmp_path / "evidence.db"
     if kind == "postgresql":
@@ -116,4 +119,5 @@ def test_kills_lose_nothing_double_nothing_and_every_slot_is_accounted_for(
         if outcome == "ok":
             assert (slot.at, slot.runs[0]) in begun(tmp_path)
     assert any(slot.state is SlotState.OK for slot in ended), Counter(slot.state for slot in ended)
-    record_property("slots", f"{done.stdout.strip()} {dict(Counter(slot.state.value for slot in ended))}")
+    count = dict(Counter(slot.state.value for slot in ended))
+    record_testsuite_property(f"kills-{kind}", f"killed {done.stdout.strip()}, slots {count}")

@@ -88,7 +88,7 @@ def test_nothing_drifts_however_long_a_run_takes(tmp_path: Path) -> None:
 
 
 def test_it_ends_with_the_run_of_the_last_slot(tmp_path: Path) -> None:
-    keeper = light(tmp_path, tmp_path / "evidence.db", {CANARY: schedule("1h")})
+    keeper = light(tmp_path, tmp_path / "evidence.db", {CANARY: schedule("100h")})
     begun_at = time.monotonic()
     watch(keeper, 0.5).keep()
     assert time.monotonic() - begun_at < 3, "it does not wait for a slot that it will not run"
@@ -96,8 +96,8 @@ def test_it_ends_with_the_run_of_the_last_slot(tmp_path: Path) -> None:
 
 
 def test_nothing_is_run_after_its_time(tmp_path: Path) -> None:
-    keeper = light(tmp_path, tmp_path / "evidence.db", {CANARY: schedule("1h")})
-    watch(keeper, -4.0).keep()
+    keeper = light(tmp_path, tmp_path / "evidence.db", {CANARY: schedule("100h")})
+    watch(keeper, -400.0).keep()
     assert states(keeper) == []
 
 
@@ -156,7 +156,7 @@ def test_trouble_is_told_once_and_overcome(tmp_path: Path) -> None:
 
 
 def test_a_slot_that_somebody_else_gives_back_is_run_in_its_time(tmp_path: Path) -> None:
-    keeper = light(tmp_path, tmp_path / "evidence.db", {CANARY: schedule("1h")})
+    keeper = light(tmp_path, tmp_path / "evidence.db", {CANARY: schedule("100h")})
     leases = Leases(keeper.log)
     fence = leases.acquire(LEASE, "elsewhere:1", 60.0)
     assert fence is not None
@@ -200,7 +200,7 @@ class Absurd(LightRunner):
 
 
 def test_a_fault_of_ones_own_ends_all_and_is_not_hidden(tmp_path: Path) -> None:
-    own = {"absurd": schedule("500s"), CANARY: schedule("1h")}
+    own = {"absurd": schedule("500s"), CANARY: schedule("100h")}
     keeper = light(tmp_path, tmp_path / "evidence.db", own)
     keeper.log.head()
     told = {name: getattr(keeper.runner, name) for name in keeper.runner.__dataclass_fields__}
@@ -211,7 +211,7 @@ def test_a_fault_of_ones_own_ends_all_and_is_not_hidden(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_the_display_ends_all(tmp_path: Path) -> None:
-    keeper, stop = light(tmp_path, tmp_path / "evidence.db", {CANARY: schedule("1h")}), StopRequest()
+    keeper, stop = light(tmp_path, tmp_path / "evidence.db", {CANARY: schedule("100h")}), StopRequest()
 
     def show() -> None:
         raise BrokenPipeError

@@ -14,10 +14,10 @@ from pathlib import Path
 from pytest_rollout.errors import AlreadyRecorded
 from pytest_rollout.evidence.log import EvidenceLog
 from pytest_rollout.evidence.record import Place
-from pytest_rollout.evidence.runs import add_run, find_run, runs
+from pytest_rollout.evidence.runs import add_run, end_id, find_run, runs
 from pytest_rollout.judge.history import CanaryRun
 from pytest_rollout.process import Bounds, run_bounded
-from pytest_rollout.publish.redact import redact
+from pytest_rollout.publish.redact import redact, redact_log
 from pytest_rollout.sandbox import STATE_VARIABLE
 from pytest_rollout.units import format_duration
 
@@ -94,6 +94,7 @@ class CanaryRunner:
         except OSError as exc:
             return self._add(_broken(canary, occasion, started, f"canary {canary} could not be started: {exc}"))
         redact(recordings)
+        redact_log(output)
         _prune(recordings.parent)
         overran = code is None and not self.stopped()
         run = find_run(self.log, occasion.run_id)
@@ -103,7 +104,7 @@ class CanaryRunner:
         elif run.outcome == "ok" and (overran or code):
             how = f"met its deadline of {format_duration(deadline)}" if overran else f"ended with exit code {code}"
             said = f"canary {canary} said that it passed, but its process {how}; see {output}"
-            ended = replace(occasion, run_id=f"{occasion.run_id}-end")
+            ended = replace(occasion, run_id=end_id(occasion.run_id))
             run = self._add(replace(_broken(canary, ended, started, said), overran=overran))
         return replace(run, overran=run.overran or (overran and run.outcome == "error"))
 

@@ -100,6 +100,14 @@ def test_the_process_is_told_what_it_is_run_for(shop: CanaryRunner, monkeypatch:
     assert "PYTEST_ADDOPTS" not in told
 
 
+def test_credentials_of_urls_are_taken_out_of_the_log(shop: CanaryRunner) -> None:
+    source = "import pytest\n@pytest.mark.canary('settlement')\ndef test_it(): assert not 'http://bob:hunter2@shop/'\n"
+    run = canary(shop, source).run(CANARY, 30.0)
+    assert "http://shop/" in run.message
+    files = [path for path in shop.reports.parent.rglob("*") if path.is_file() and path.suffix != ".py"]
+    assert [path for path in files if b"bob:hunter2" in path.read_bytes()] == []
+
+
 def test_every_run_has_an_id_of_its_own() -> None:
     assert Occasion().run_id != Occasion().run_id
 

@@ -56,6 +56,11 @@ def runs(log: EvidenceLog, canary: str, place: Place, since: float | None = None
     return [_run(record) for record in sorted(found, key=lambda record: record.seq)]
 
 
+def end_id(run_id: str) -> str:
+    """Return the id under which it is recorded that a run which told its outcome ended badly all the same."""
+    return f"{run_id}-end"
+
+
 def find_run(log: EvidenceLog, run_id: str) -> CanaryRun | None:
     """Return one run, or None if it was never recorded. Raises EvidenceError."""
     record = log.by_key(f"run:{run_id}")

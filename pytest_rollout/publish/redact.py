@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pytest_rollout.publish.verdict_file import write_atomic
+
 REDACTED = "REDACTED"
 _SENSITIVE = re.compile(r"authorization|cookie|token|secret|api-?key|password", re.IGNORECASE)
 _JSON_MEMBERS = (".har", ".network", ".trace")
@@ -75,3 +77,10 @@ def _scrub(value: Any, *, secret: bool = False) -> Any:
 def without_userinfo(text: str) -> str:
     """Return a text whose URLs have no user and no password any more."""
     return re.sub(r"://[^/@\s]*@", "://", text)
+
+
+def redact_log(path: Path) -> None:
+    """Rewrite a text file without the credentials of the URLs in it. Raises OSError."""
+    text = path.read_bytes().decode(errors="replace")
+    if (clean := without_userinfo(text)) != text:
+        write_atomic(path, clean)

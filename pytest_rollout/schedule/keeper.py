@@ -14,7 +14,7 @@ from pytest_rollout.errors import EvidenceError
 from pytest_rollout.evidence.leases import Fence, Leases
 from pytest_rollout.evidence.log import EvidenceLog
 from pytest_rollout.evidence.record import Place, canonical
-from pytest_rollout.evidence.runs import find_run
+from pytest_rollout.evidence.runs import end_id, find_run
 from pytest_rollout.evidence.slots import Started, attempt_id, end_slots, find_slot, left_open, slots, start_slot
 from pytest_rollout.judge.history import CanaryRun
 from pytest_rollout.judge.slot import Slot, SlotState
@@ -141,7 +141,7 @@ class _Shift:
 
     def _recorded(self, run_id: str) -> CanaryRun | None:
         """Return how a run ended: what is said of its process' end comes after what the process said itself."""
-        return find_run(self.keeper.log, f"{run_id}-end") or find_run(self.keeper.log, run_id)
+        return find_run(self.keeper.log, end_id(run_id)) or find_run(self.keeper.log, run_id)
 
     def _run(self, at: float) -> None:
         """Run a slot and record how it ended."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from zipfile import ZipFile
 
 import httpx
 import pytest
@@ -68,6 +69,14 @@ def created(system: System) -> dict[str, Any]:
     return said
 
 
+def sent_by_browser(system: System, header: str) -> list[str]:
+    """Return the header of every request of the last run's browser, if it had one."""
+    recordings = [ZipFile(path).read("har.har") for path in system.folder.rglob("network.har.zip")]
+    entries = [entry for text in recordings for entry in json.loads(text)["log"]["entries"]]
+    headers = [{one["name"].lower(): one["value"] for one in entry["request"]["headers"]} for entry in entries]
+    return [one[header] for one in headers]
+
+
 @pytest.mark.parametrize(
     ("canary", "environment", "payments"),
     [("settlement", "sandbox", 1), ("settlement", "sandbox-browser", 1), ("audit-parity", "sandbox", 2)],
@@ -89,6 +98,7 @@ def test_healthy_system_passes_and_is_left_as_it_was(
     assert len(reversals) == payments
     log = [json.loads(line) for line in (healthy.folder / "app.jsonl").read_text(encoding="utf-8").splitlines()]
     assert {line["traceId"] for line in log if line["message"] == "payment.start"} == {made["trace_id"]}
+    assert {header.split("-")[1] for header in sent_by_browser(healthy, "traceparent")} <= {made["trace_id"]}
 
 
 def test_other_payments_may_go_on(system: Start) -> None:

@@ -13,6 +13,8 @@ from pytest_rollout.publish.verdict_file import write_atomic
 
 REDACTED = "REDACTED"
 _SENSITIVE = re.compile(r"authorization|cookie|token|secret|api-?key|password", re.IGNORECASE)
+_USERINFO = re.compile(r"://(?:[^/@\s]*@|[^/@\s:]*:[^/@\s]*(?=\.\.\.))")
+"""The second is what pytest leaves of a URL when it shortens a line."""
 _JSON_MEMBERS = (".har", ".network", ".trace")
 
 
@@ -76,7 +78,7 @@ def _scrub(value: Any, *, secret: bool = False) -> Any:
 
 def without_userinfo(text: str) -> str:
     """Return a text whose URLs have no user and no password any more."""
-    return re.sub(r"://[^/@\s]*@", "://", text)
+    return _USERINFO.sub("://", text)
 
 
 def redact_log(path: Path) -> None:

@@ -13,10 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
+from canaries.prisma.books import Books
+from canaries.prisma.errand import Errand
+from canaries.prisma.payers import ApiPayer
 from pytest_rollout.canary import CanaryRunner, Occasion
 from pytest_rollout.evidence.log import EvidenceLog
 from pytest_rollout.evidence.record import Place
 from pytest_rollout.judge.history import CanaryRun
+from pytest_rollout.plugin.attempt import Attempt
 from sandbox.prisma.config import Config
 from tests.sandbox.conftest import READS_ON, served
 
@@ -95,8 +99,17 @@ class System:
         return "\n".join(path.read_text(encoding="utf-8") for path in self.folder.glob("reports/canaries/*.log"))
 
 
+Start = Callable[..., System]
+
+
+def begin(system: System, run_id: str = "first", canary: str = "settlement", payer: ApiPayer | None = None) -> Errand:
+    """Begin a run in this process."""
+    attempt = Attempt(canary=canary, run_id=run_id)
+    return Errand.begin(Books(system.client), payer or ApiPayer(system.client), attempt)
+
+
 @pytest.fixture
-def system(tmp_path: Path) -> Iterator[Callable[..., System]]:
+def system(tmp_path: Path) -> Iterator[Start]:
     """Return what starts the application with faults."""
     with ExitStack() as stack:
 

@@ -10,8 +10,7 @@ import pytest
 
 from canaries.prisma import test_audit_parity as parity, test_settlement as settlement
 from canaries.prisma.payers import Answer, ApiPayer, Order
-from tests.canaries.conftest import System
-from tests.canaries.test_errand import Start, begin
+from tests.canaries.conftest import Start, System, begin
 
 ROW: Mapping[str, Any] = {
     "id": 1,

@@ -12,11 +12,9 @@ from canaries.prisma.books import Books
 from canaries.prisma.errand import Errand, require
 from canaries.prisma.payers import Answer, ApiPayer, Order
 from canaries.prisma.settlement import Id, Settlement, Sums, UnusableError
-from pytest_rollout.plugin.attempt import Attempt
 from sandbox.prisma import api
-from tests.canaries.conftest import AGENT, System
+from tests.canaries.conftest import AGENT, Start, begin
 
-Start = Callable[..., System]
 CLEAN = "billed 750, paid 0, balance 750, invoices 3"
 UNCOUNTED = """INSERT INTO payments (agentId, amount, method, reference, recordedAt, createdAt)
                VALUES (1, 5, 'EXTERNAL', '', '', '')"""
@@ -54,12 +52,6 @@ class Deaf(ApiPayer):
         """Make the payment and lose the answer."""
         super().pay(order)
         raise httpx.ReadError("connection lost")
-
-
-def begin(system: System, run_id: str = "first", canary: str = "settlement", payer: ApiPayer | None = None) -> Errand:
-    """Begin a run."""
-    attempt = Attempt(canary=canary, run_id=run_id)
-    return Errand.begin(Books(system.client), payer or ApiPayer(system.client), attempt)
 
 
 def settled(errand: Errand) -> Settlement:

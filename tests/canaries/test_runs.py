@@ -21,9 +21,8 @@ import pytest
 from pytest_rollout.canary import SLOT_VARIABLE
 from pytest_rollout.process import dying_with_parent
 from pytest_rollout.sandbox import STATE_VARIABLE
-from tests.canaries.conftest import CANARIES, ROOT, System
+from tests.canaries.conftest import CANARIES, ROOT, Start, System
 
-Start = Callable[..., System]
 REVERSALS = "SELECT reversalOf, id FROM payments WHERE reversalOf"
 STANDING = """SELECT id FROM payments WHERE agentId > 24 AND amount > 0
               AND id NOT IN (SELECT reversalOf FROM payments WHERE reversalOf)"""

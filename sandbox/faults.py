@@ -47,7 +47,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("payment-failure-shown-as-success", "a refused payment is reported as a success", (SMOKE,)),
     Fault("metrics-down", "/api/internal/metrics answers 503", (LATENCY, ERRORS)),
     Fault("prometheus-down", "Prometheus is stopped right after the start", (LATENCY, ERRORS)),
-    Fault("flags-down", "the flag service answers 503", (FLAG_STATE, KILL_SWITCH)),
+    # A pass counts only with the flags as they have to be, so no canary passes while nobody knows them.
+    Fault("flags-down", "the flag service answers 503", (FLAG_STATE, KILL_SWITCH, SMOKE)),
     Fault("counter-renamed", "http_requests_total is exposed as http_request_count_total", (ERRORS,)),
     Fault(
         "kill-switch-stuck",
@@ -58,7 +59,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "flag-lost",
         "the flag service answers the default for every cohort; the application still serves the facade",
-        (FLAG_STATE, KILL_SWITCH),
+        (FLAG_STATE, KILL_SWITCH, SMOKE),
     ),
     Fault("payment-not-settled", "a payment is accepted and stays in the wallet; no invoice is settled", SETTLEMENT),
     Fault("double-settlement", "every settlement of an invoice is booked twice", SETTLEMENT),

@@ -31,8 +31,8 @@ SAID = {
     "reversal-forgets-invoices": "invoice 61: expected UNPAID with 0 of 250 settled, found PARTIAL with 125 of 250",
 }
 """What the settlement canary says first."""
-SEEN_BY_THE_SAME_READS = {"reversal-forgets-invoices", "zero-payment-accepted", "idempotency-key-ignored"}
-"""Faults that a browser shows no other way."""
+SAID_BY_THE_PAGE = {"failed-payment-shown-as-success", "rollback-without-trace"}
+"""Faults of the answer; every other is seen by the same reads, however the payment was made."""
 PLAN = CANARIES / "prisma.rollout.yaml"
 STAGE = "stage2"
 
@@ -45,7 +45,7 @@ def noticed_by(canary: str) -> list[Fault]:
 
 
 SETTLEMENT, PARITY = noticed_by("settlement"), noticed_by("audit-parity")
-IN_BROWSER = [fault for fault in SETTLEMENT if fault.name not in SEEN_BY_THE_SAME_READS]
+IN_BROWSER = [fault for fault in SETTLEMENT if fault.name in SAID_BY_THE_PAGE]
 
 
 def name_of(value: object) -> str:

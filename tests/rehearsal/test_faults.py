@@ -55,7 +55,7 @@ def test_two_hours_of_slots_are_a_go(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", turning_red("stage1"), ids=lambda fault: fault.name)
 def test_a_fault_turns_red_what_it_names_and_nothing_else(tmp_path: Path, fault: Fault) -> None:
-    code, document, output = rehearse(tmp_path, "stage1", f"--rollout-fault={fault.name}")
+    code, document, output = rehearse(tmp_path, "stage1", f"--rollout-fault={fault.name}", "--rollout-wait=100s")
     assert red(document) == fault.red_in("stage1"), output
     assert document["decision"] == ("HOLD" if fault.name in BLIND else "NO-GO"), output
     assert code == 1

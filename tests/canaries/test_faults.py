@@ -10,7 +10,7 @@ import pytest
 from canaries.prisma import test_audit_parity as parity
 from canaries.prisma.switch import Switch
 from pytest_rollout.plan.loader import load_plan
-from sandbox.faults import Fault, turning_red
+from sandbox.faults import SMOKE, Fault, turning_red
 from tests.canaries.conftest import CANARIES, Start, begin
 
 LATER = "invoice 61: expected PARTIAL with 125 of 250 settled, found "
@@ -66,6 +66,12 @@ def test_settlement_fails_in_the_browser(system: Start, fault: Fault) -> None:
     run = broken.run("settlement", "sandbox-browser")
     assert run.outcome == "failed", broken.said()
     assert SAID[fault.name] in run.message
+
+
+@pytest.mark.parametrize("fault", [one for one in turning_red("stage1") if one.turns_red == (SMOKE,)], ids=name_of)
+def test_the_dashboard_smoke_fails(system: Start, fault: Fault) -> None:
+    broken = system(fault.name)
+    assert broken.run("dashboard-smoke").outcome == "failed", broken.said()
 
 
 def test_audit_parity_fails(system: Start) -> None:

@@ -62,7 +62,7 @@ def rehearsed() -> list[Fault]:
 
 @pytest.mark.parametrize("fault", rehearsed(), ids=lambda fault: fault.name)
 def test_a_fault_turns_red_what_it_names_and_nothing_else(tmp_path: Path, fault: Fault) -> None:
-    code, document, output = rehearse(tmp_path, "stage1", f"--rollout-fault={fault.name}", "--rollout-wait=100s")
+    code, document, output = rehearse(tmp_path, "stage1", f"--rollout-fault={fault.name}", "--rollout-wait=80s")
     assert red(document) == fault.red_in("stage1"), output
     assert document["decision"] == ("HOLD" if fault.name in BLIND else "NO-GO"), output
     assert code == 1

@@ -26,7 +26,7 @@ from tests.postgres import Postgres
 from tests.schedule.shop import CANARY, PLACE, begun, write_shop
 from tests.schedule.test_watch import ROOT
 
-KILLS = int(os.environ.get("ROLLOUT_KILLS", "16"))
+KILLS = int(os.environ.get("ROLLOUT_KILLS", "10"))
 EVERY = 3.0
 HERD = """
 import os, random, signal, sys, time

@@ -90,6 +90,16 @@ def test_a_log_that_lost_its_end_is_no_go(bench: Bench) -> None:
     assert bench.run("-m", "stage1").ret == 1
 
 
+def test_a_run_with_another_log_in_between_does_not_make_it_forget(bench: Bench) -> None:
+    bench.plan(GATE)
+    bench.run("-m", "stage1")
+    assert bench.run("-m", "stage1", "--rollout-evidence=other.db").ret == 0
+    (bench.path / ".rollout" / "evidence.db").unlink()
+
+    assert bench.run("-m", "stage1", "--rollout-evidence=other/../.rollout/evidence.db").ret == 1
+    assert "does not have what it had" in faults(bench)
+
+
 def test_a_run_that_could_not_start_does_not_make_it_forget(bench: Bench) -> None:
     bench.plan(GATE)
     bench.run("-m", "stage1")

@@ -3,7 +3,7 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest tests -n 2 --dist worksteal -q --rollout-push never
 SCRIPTS := scripts/allure_html
-BENCHMARKS := plugin_loading judging_cost wrong_verdicts
+BENCHMARKS := plugin_loading judging_cost evidence_log wrong_verdicts
 
 .PHONY: help setup demo test lint bench clean
 .DEFAULT_GOAL := help
@@ -11,7 +11,7 @@ BENCHMARKS := plugin_loading judging_cost wrong_verdicts
 help:   ## Say what the targets do.
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST)
 
-setup:  ## Install what is missing: .venv, Prometheus, Pushgateway, Alertmanager, a browser.
+setup:  ## Install what is missing: .venv, Prometheus, Pushgateway, Alertmanager, PostgreSQL, a browser.
 	@scripts/setup
 
 demo:   ## Decide stage 1 of the prisma rollout in the sandbox and show the reports.

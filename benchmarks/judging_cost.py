@@ -140,6 +140,7 @@ def judge(transport: Transport, url: str, wanted: Sequence[Gate], now: float) ->
         time_scale=1.0,
         wait=0.0,
         scrape_interval=STEP,
+        via="api",
         rehearsal=(),
     )
     gatherer = Gatherer(Prometheus(url, transport), target, None, now)

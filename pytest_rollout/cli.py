@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from pytest_rollout.errors import EnvironmentUnready
+from pytest_rollout.evidence.record import Kind
 from pytest_rollout.sandbox import sandbox_home
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help="Staged rollouts: GO, NO-GO or HOLD.")
@@ -75,3 +76,182 @@ def replay(
     from pytest_rollout.commands.replay import replay as judge_again
 
     raise typer.Exit(judge_again(evidence, typer.echo))
+
+
+@main.command()
+def rules(
+    plans: Annotated[Path, typer.Argument(help="A plan, or a folder with plans.")] = Path("canaries"),
+    environment: Annotated[
+        str, typer.Option("--rollout-env", metavar="NAME", help="The environment that is watched.")
+    ] = "production",
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there, not to the terminal.")] = None,
+) -> None:
+    """Render alerts for Prometheus: a canary of the plan has stopped, has never run, or is not ok."""
+    from pytest_rollout.commands.rules import render_rules
+
+    raise typer.Exit(render_rules(plans, environment, output, typer.echo))
+
+
+evidence = typer.Typer(no_args_is_help=True, help="The evidence log: is it whole, and what is in it?")
+main.add_typer(evidence, name="evidence")
+_Log = Annotated[str, typer.Option("--rollout-evidence", metavar="FILE|URL", help="The evidence log.")]
+_LOG = ".rollout/evidence.db"
+
+
+def _aside(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+@evidence.command("verify")
+def verify_evidence(
+    log: _Log = _LOG,
+    head: Annotated[
+        str | None, typer.Option(metavar="COUNT:HASH", help="A head that was printed or kept, of now or of earlier.")
+    ] = None,
+) -> None:
+    """Check every record and the chain; exit status 1 and the first broken record, if there is one.
+
+    Without --head, records that were cut off together with the log's own head are not missed.
+    """
+    from pytest_rollout.commands.evidence import verify_log
+
+    raise typer.Exit(verify_log(log, head, typer.echo))
+
+
+@evidence.command("export")
+def export_evidence(
+    log: _Log = _LOG,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there, not to the terminal.")] = None,
+) -> None:
+    """Write JSON Lines, each exactly as it was hashed.
+
+    The SHA-256 of a line, without its line feed, is what the next line has as "prev"; that of the last is the head's.
+    """
+    from pytest_rollout.commands.evidence import export_log
+
+    raise typer.Exit(export_log(log, output, _aside))
+
+
+@evidence.command("show")
+def show_evidence(
+    log: _Log = _LOG,
+    kind: Annotated[Kind | None, typer.Option(help="Only this kind.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only this canary, stage, gate or flag.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only so many, the newest.")] = None,
+) -> None:
+    """Say a line for each record, the newest last."""
+    from pytest_rollout.commands.evidence import show_log
+
+    raise typer.Exit(show_log(log, kind, subject, last, typer.echo))
+
+
+_Rollout = Annotated[str, typer.Argument(help="The rollout, as its plan calls it.")]
+_Stage = Annotated[str, typer.Argument(help="The stage, such as stage3.")]
+_By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who says it.")]
+_Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, in one line.")]
+_Environment = Annotated[str, typer.Option("--rollout-env", metavar="NAME", help="The environment it is about.")]
+_Plan = Annotated[Path, typer.Option("--plan", metavar="PATH", help="A plan, or a folder with plans.")]
+
+
+@main.command()
+def attest(  # noqa: PLR0913 - its options
+    rollout: _Rollout,
+    stage: _Stage,
+    gate: Annotated[str, typer.Argument(help="The gate that asks.")],
+    *,
+    by: _By,
+    reason: _Reason,
+    yes: Annotated[bool, typer.Option("--yes", help="The answer is yes.")] = False,
+    no: Annotated[bool, typer.Option("--no", help="The answer is no.")] = False,
+    link: Annotated[str, typer.Option(metavar="URL", help="Where it can be seen.")] = "",
+    expires: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How long it holds; as long as the plan allows.")
+    ] = None,
+    environment: _Environment = "sandbox",
+    log: _Log = _LOG,
+    plan: _Plan = Path("canaries"),
+) -> None:
+    """Answer the question of a gate that asks people; the answer is bound to the evidence as it is now."""
+    from pytest_rollout.commands.attest import Around, Statement, attest
+
+    said = Statement(
+        rollout=rollout,
+        stage=stage,
+        gate=gate,
+        by=by,
+        reason=reason,
+        expires=expires,
+        environment=environment,
+        answer=yes if yes is not no else None,
+        link=link,
+    )
+    raise typer.Exit(attest(said, Around(plans=plan, evidence=log, variables=os.environ), typer.echo))
+
+
+@main.command()
+def waive(  # noqa: PLR0913 - its options
+    rollout: _Rollout,
+    stage: _Stage,
+    gate: Annotated[str, typer.Argument(help="The gate whose risk is taken.")],
+    *,
+    by: _By,
+    reason: _Reason,
+    expires: Annotated[str, typer.Option(metavar="DURATION", help="How long it is shown, such as 24h.")],
+    environment: _Environment = "sandbox",
+    log: _Log = _LOG,
+    plan: _Plan = Path("canaries"),
+) -> None:
+    """Take the risk of a check that did not pass: shown on every report, and never counted as passed."""
+    from pytest_rollout.commands.attest import Around, Statement, waive
+
+    said = Statement(
+        rollout=rollout, stage=stage, gate=gate, by=by, reason=reason, expires=expires, environment=environment
+    )
+    raise typer.Exit(waive(said, Around(plans=plan, evidence=log, variables=os.environ), typer.echo))
+
+
+_Plans = Annotated[Path, typer.Argument(metavar="PLAN|FOLDER", help="A plan, or a folder with plans.")]
+_Reports = Annotated[Path, typer.Option("--rollout-reports", metavar="DIR", help="Folder for logs and screenshots.")]
+
+
+@main.command()
+def watch(  # noqa: PLR0913 - its options
+    plans: _Plans = Path("canaries"),
+    *,
+    expression: Annotated[
+        str, typer.Option("-m", metavar="EXPRESSION", help="Which canaries: their names, with _ for -; canary is all.")
+    ] = "canary",
+    every: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="The period of canaries that have none in the plan.")
+    ] = None,
+    lasting: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="How long, in the plan's time; else until Ctrl-C.")
+    ] = None,
+    environment: _Environment = "sandbox",
+    log: _Log = _LOG,
+    reports: _Reports = Path("reports"),
+) -> None:
+    """Run canaries by their schedules; exit status 0 only if every slot that came was ok."""
+    from pytest_rollout.commands.watch import Wish, watch as keep_watch
+    from pytest_rollout.commands.where import Where
+
+    wish = Wish(expression=expression, every=every, lasting=lasting)
+    where = Where(plans=plans, environment=environment, evidence=log, reports=reports, root=Path.cwd())
+    raise typer.Exit(keep_watch(wish, where, lambda text: typer.echo(text, nl=False)))
+
+
+@main.command("run-slot")
+def run_slot(
+    canary: Annotated[str, typer.Argument(help="The canary.")],
+    plans: _Plans = Path("canaries"),
+    *,
+    environment: _Environment = "sandbox",
+    log: _Log = _LOG,
+    reports: _Reports = Path("reports"),
+) -> None:
+    """Run a canary's slot in progress, for cron and the like: 0 it was ok, 1 it was not, 3 somebody else has it."""
+    from pytest_rollout.commands.run_slot import run_slot as run_once
+    from pytest_rollout.commands.where import Where
+
+    where = Where(plans=plans, environment=environment, evidence=log, reports=reports, root=Path.cwd())
+    raise typer.Exit(run_once(canary, where, typer.echo))

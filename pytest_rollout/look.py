@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pytest_rollout.evidence.people import Found
 from pytest_rollout.gathering.gatherer import Gatherer
-from pytest_rollout.judge.history import CanaryRun, FlagReading, Looks, Passes, judge_canary, judge_flags
+from pytest_rollout.judge.attestation import (
+    Ground,
+    Question,
+    changers,
+    judge_attestation,
+)
+from pytest_rollout.judge.history import (
+    CanaryRun,
+    Conditions,
+    FlagReading,
+    Looks,
+    Passes,
+    judge_canary,
+    judge_flags,
+)
+from pytest_rollout.judge.slot import Slot
+from pytest_rollout.judge.slots import Census, Terms, judge_slots
 from pytest_rollout.plan.gates import Gate
-from pytest_rollout.plan.kinds import CanaryHistory
+from pytest_rollout.plan.kinds import Attest, CanaryHistory
 from pytest_rollout.plan.model import Stage
 from pytest_rollout.sources.prometheus import Prometheus
 from pytest_rollout.target import Target
@@ -26,7 +43,11 @@ class Look:
     readings: tuple[FlagReading, ...] | None
     """None if there is no flag service."""
     runs: Mapping[str, tuple[CanaryRun, ...] | str]
-    """By gate: runs of its canary, or why there are none."""
+    """By gate of a canary without schedule: its runs, or why there are none."""
+    slots: Mapping[str, tuple[Slot, ...] | str] = field(default_factory=dict)
+    """By gate of a canary with one: its slots, or why nobody knows them."""
+    answers: Mapping[str, Found | str] = field(default_factory=dict)
+    """By gate that asks people: their answers, or why nobody knows them."""
     looks: Mapping[str, Looks] | str
     """By gate: how often it was looked at since the flip, or why nobody knows."""
     waits: bool
@@ -43,41 +64,92 @@ class Look:
         return None if self.flip is None else self.flip + target.scaled(stage.settle)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """A stage in an environment, with what answers questions about it."""
 
+    rollout: str
+    plan: str
+    """The plan's version."""
     stage: Stage
     target: Target
     prometheus: Prometheus | None
+    periods: Mapping[str, float] = field(default_factory=dict)
+    """By canary with a schedule: seconds from one slot to the next, as the plan has them."""
 
     def results(self, look: Look, gates: Sequence[Gate]) -> dict[str, CheckResult]:
         """Return the result of every gate, and of the flags of the stage, all at one instant."""
-        since = look.since(self.stage, self.target)
-        results = {FLAG_STATE: self._flags(look)} if self.stage.flags else {}
+        flags = self.flags(look)
+        results = {FLAG_STATE: flags} if flags else {}
         looks = {} if isinstance(look.looks, str) else look.looks
+        since = look.since(self.stage, self.target)
         gatherer = Gatherer(self.prometheus, self.target, since, look.now, look.flip, looks, look.waits)
-        for gate in gates:
-            if gate.unproven is not None:
-                said = f"not proven yet: {gate.unproven}; replace this entry of the plan with a gate that proves it"
-                results[gate.id] = inconclusive(Reason.UNPROVEN, said)
-            elif gate.canary is not None:
-                results[gate.id] = self.canary(gate.canary, look.runs[gate.id], since, look.now)
-            elif isinstance(look.looks, str):
-                said = f"nobody knows whether this was looked at before: {look.looks}"
-                results[gate.id] = broken(Reason.EVIDENCE, said)
-            else:
-                results[gate.id] = gatherer.judge(gate)
-        return results
+        return results | {gate.id: self._result(gate, look, gatherer) for gate in gates}
 
-    def canary(
-        self, canary: CanaryHistory, runs: Sequence[CanaryRun] | str, since: float | None, now: float
-    ) -> CheckResult:
-        """Return the result of a canary's runs."""
+    def _result(self, gate: Gate, look: Look, gatherer: Gatherer) -> CheckResult:
+        if gate.unproven is not None:
+            said = f"not proven yet: {gate.unproven}; replace this entry of the plan with a gate that proves it"
+            return inconclusive(Reason.UNPROVEN, said)
+        if gate.canary is not None:
+            return self.canary(gate.id, gate.canary, look)
+        if gate.attestation is not None:
+            return self._attestation(gate, gate.attestation, look)
+        if isinstance(look.looks, str):
+            return broken(Reason.EVIDENCE, f"nobody knows whether this was looked at before: {look.looks}")
+        return gatherer.judge(gate)
+
+    def canary(self, gate: str, canary: CanaryHistory, look: Look) -> CheckResult:
+        """Return the result of a canary's slots if it has a schedule, else of its runs."""
+        if canary.name in self.periods:
+            slots = look.slots[gate]
+            return broken(Reason.CANARY_ERROR, slots) if isinstance(slots, str) else self._slots(canary, slots, look)
+        runs = look.runs[gate]
         if isinstance(runs, str):
             return broken(Reason.CANARY_ERROR, runs)
-        passes = Passes(canary.passes, self.target.scaled(canary.across))
-        return judge_canary(runs, passes, since or 0.0, now)
+        if misfit := canary.misfit(None):
+            return broken(Reason.CANARY_ERROR, misfit[1])
+        return judge_canary(runs, self._passes(canary), self._since(look), look.now, self._conditions)
+
+    def _slots(self, canary: CanaryHistory, slots: Sequence[Slot], look: Look) -> CheckResult:
+        asked = Census(canary.share, self.target.scaled(canary.window)) if canary.window else self._passes(canary)
+        terms = Terms(self.target.scaled(self.periods[canary.name]), self._conditions, canary.flaky)
+        return judge_slots(slots, asked, terms, self._since(look), look.now)
+
+    def _passes(self, canary: CanaryHistory) -> Passes:
+        return Passes(canary.wanted, self.target.scaled(canary.across))
+
+    def _since(self, look: Look) -> float:
+        return look.since(self.stage, self.target) or 0.0
+
+    @property
+    def _conditions(self) -> Conditions:
+        return Conditions(self.plan, self.stage.wanted)
+
+    def _attestation(self, gate: Gate, asked: Attest, look: Look) -> CheckResult:
+        answers = look.answers[gate.id]
+        if isinstance(answers, str):
+            return broken(Reason.EVIDENCE, answers)
+        question = Question(
+            rollout=self.rollout,
+            environment=self.target.environment,
+            stage=self.stage.marker,
+            gate=gate.id,
+            text=asked.question,
+            expires=asked.expires,
+            two_people=asked.two_people,
+        )
+        ground = Ground(
+            since=self._since(look),
+            plan=self.plan,
+            heads=answers.heads,
+            contradictions=answers.contradictions,
+            changed_by=_makers(look.readings or (), answers.changed_by),
+        )
+        return judge_attestation(answers.given, question, ground, look.now)
+
+    def flags(self, look: Look) -> CheckResult | None:
+        """Return whether the stage's flags are as they have to be; None if it has none."""
+        return self._flags(look) if self.stage.flags else None
 
     def _flags(self, look: Look) -> CheckResult:
         if look.readings is None:
@@ -85,3 +157,9 @@ class Judged:
             return broken(Reason.ENVIRONMENT, said)
         wanted = {name: flag.value for name, flag in self.stage.flags.items()}
         return judge_flags(wanted, look.readings, look.now)
+
+
+def _makers(readings: Sequence[FlagReading], recorded: Sequence[str]) -> tuple[str, ...] | None:
+    """Return everybody who made the change; None if nobody knows who did it last."""
+    last = changers(readings)
+    return None if last is None else (*last, *recorded)

@@ -6,13 +6,16 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pytest_rollout.errors import ReplayError
+from pytest_rollout.evidence.people import Found
+from pytest_rollout.judge.attestation import Attestation, Contradiction
 from pytest_rollout.judge.history import CanaryRun, FlagReading, Looks
+from pytest_rollout.judge.slot import Slot, SlotState
 from pytest_rollout.look import Judged, Look
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.model import FlagExpectation, Stage
@@ -28,17 +31,20 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T", bound="DataclassInstance")
-VERSION = 1
+V = TypeVar("V")
+VERSION = 2
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What is raised for content of another form; a ValidationError is a ValueError."""
 
 
-def bundle(rollout: str, scene: Scene, gates: Sequence[Gate], decided: Decided) -> dict[str, Any]:
+def bundle(scene: Scene, gates: Sequence[Gate], decided: Decided) -> dict[str, Any]:
     """Return everything that the results of a look rest on, as JSON can hold it; no token and no password."""
     stage, target, look = scene.stage, scene.target, decided.look
     return {
         "version": VERSION,
-        "rollout": rollout,
+        "rollout": scene.rollout,
+        "plan": scene.plan,
+        "periods": dict(scene.periods),
         "stage": {
             "stage": stage.stage,
             "name": stage.name,
@@ -56,6 +62,8 @@ def bundle(rollout: str, scene: Scene, gates: Sequence[Gate], decided: Decided) 
             "now": look.now,
             "readings": None if look.readings is None else [asdict(reading) for reading in look.readings],
             "runs": {name: _told(runs) for name, runs in look.runs.items()},
+            "slots": {name: _told(slots) for name, slots in look.slots.items()},
+            "attested": {name: one if isinstance(one, str) else asdict(one) for name, one in look.answers.items()},
             "looks": look.looks if isinstance(look.looks, str) else {k: asdict(v) for k, v in look.looks.items()},
             "waits": look.waits,
         },
@@ -64,8 +72,8 @@ def bundle(rollout: str, scene: Scene, gates: Sequence[Gate], decided: Decided) 
     }
 
 
-def _told(runs: Sequence[CanaryRun] | str) -> list[dict[str, Any]] | str:
-    return runs if isinstance(runs, str) else [asdict(run) for run in runs]
+def _told(found: Sequence[CanaryRun | Slot] | str) -> list[dict[str, Any]] | str:
+    return found if isinstance(found, str) else [asdict(one) for one in found]
 
 
 def write_bundle(path: Path, content: Mapping[str, Any]) -> str:
@@ -111,7 +119,15 @@ def judge_again(content: Mapping[str, Any]) -> dict[str, CheckResult]:
         prometheus = None
         if target.prometheus:
             prometheus = Prometheus(target.prometheus, Replayed(content["answers"], target.prometheus))
-        return Judged(stage, target, prometheus).results(look, gates)
+        judged = Judged(
+            rollout=content["rollout"],
+            plan=content["plan"],
+            stage=stage,
+            target=target,
+            prometheus=prometheus,
+            periods=content["periods"],
+        )
+        return judged.results(look, gates)
     except _MALFORMED as exc:
         raise ReplayError(f"the evidence bundle is incomplete: {exc!r}") from exc
 
@@ -150,6 +166,7 @@ def _target(data: Mapping[str, Any]) -> Target:
         time_scale=data["time_scale"],
         wait=0.0,
         scrape_interval=data["scrape_interval"],
+        via="api",
         rehearsal=(),
     )
 
@@ -159,7 +176,9 @@ def _look(data: Mapping[str, Any]) -> Look:
     return Look(
         now=data["now"],
         readings=None if readings is None else tuple(_made(FlagReading, one) for one in readings),
-        runs={name: runs if isinstance(runs, str) else _runs(runs) for name, runs in data["runs"].items()},
+        runs={name: _each(runs, _run) for name, runs in data["runs"].items()},
+        slots={name: _each(slots, _slot) for name, slots in data["slots"].items()},
+        answers={name: one if isinstance(one, str) else _answers(one) for name, one in data["attested"].items()},
         looks=looks if isinstance(looks, str) else {name: _made(Looks, one) for name, one in looks.items()},
         waits=data["waits"],
     )
@@ -168,12 +187,30 @@ def _look(data: Mapping[str, Any]) -> Look:
 def _all_looked_at(look: Look, gates: Sequence[Gate]) -> None:
     """Raise KeyError if it is not known how often a gate was looked at: that would be taken for once."""
     for gate in gates:
-        if gate.canary is None and gate.unproven is None and not isinstance(look.looks, str):
+        if gate.measured and not isinstance(look.looks, str):
             look.looks[gate.id]
 
 
-def _runs(data: Sequence[Mapping[str, Any]]) -> tuple[CanaryRun, ...]:
-    return tuple(_made(CanaryRun, {**run, "attachments": tuple(run["attachments"])}) for run in data)
+def _each(data: Sequence[Mapping[str, Any]] | str, make: Callable[[Mapping[str, Any]], V]) -> tuple[V, ...] | str:
+    return data if isinstance(data, str) else tuple(make(one) for one in data)
+
+
+def _run(data: Mapping[str, Any]) -> CanaryRun:
+    return _made(CanaryRun, {**data, "attachments": tuple(data["attachments"])})
+
+
+def _slot(data: Mapping[str, Any]) -> Slot:
+    tuples = {name: tuple(data[name]) for name in ("runs", "attachments")}
+    return _made(Slot, {**data, **tuples, "state": SlotState(data["state"])})
+
+
+def _answers(data: Mapping[str, Any]) -> Found:
+    return Found(
+        given=tuple(_made(Attestation, one) for one in data["given"]),
+        contradictions=tuple(_made(Contradiction, one) for one in data["contradictions"]),
+        heads=tuple(data["heads"]),
+        changed_by=tuple(data["changed_by"]),
+    )
 
 
 def _made(kind: type[T], data: Mapping[str, Any]) -> T:

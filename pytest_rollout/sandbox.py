@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pytest_rollout.errors import EnvironmentUnready
 from pytest_rollout.plan.strict import did_you_mean
-from pytest_rollout.process import die_with_parent
+from pytest_rollout.process import dying_with_parent
 
 STATE_VARIABLE = "ROLLOUT_SANDBOX"
 """Path of the state file of a sandbox that is already up."""
@@ -93,7 +93,7 @@ class Sandbox:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call, no lock is taken
+                preexec_fn=dying_with_parent(),  # noqa: PLW1509 - one prctl call, no lock is taken
             )
         sandbox = cls(process, state)
         sandbox._await(folder / "sandbox.log")

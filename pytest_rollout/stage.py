@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from pytest_rollout.canary import CanaryRunner
 from pytest_rollout.errors import EvidenceError
+from pytest_rollout.evidence.people import Found
 from pytest_rollout.judge.history import CanaryRun, FlagReading, Looks
+from pytest_rollout.judge.slot import Slot
 from pytest_rollout.look import Judged, Look
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.kinds import CanaryHistory
@@ -36,15 +39,37 @@ def _nothing_recorded(gates: Sequence[str], _flip: float | None, at: float) -> M
     return dict.fromkeys(gates, Looks(1, at))
 
 
+def _nobody_asked(gate: str, _at: float) -> Found:
+    raise EvidenceError(f"nobody can be asked about {gate} here")
+
+
+class SlotSource(Protocol):
+    """Runs the canaries that have a schedule, and knows their slots."""
+
+    def run_due(self, canary: str) -> object:
+        """Run the slot in progress unless somebody has it already. Raises EvidenceError."""
+
+    def slots(self, canary: str, since: float) -> Sequence[Slot]:
+        """Return the slots since a time. Raises EvidenceError."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """A stage in an environment, with the sources of its evidence."""
 
+    rollout: str
+    plan: str
+    """The plan's version."""
     stage: Stage
     target: Target
     prometheus: Prometheus | None
     flags: FlagReader | None
     canaries: CanaryRunner | None
+    slots: SlotSource | None = None
+    periods: Mapping[str, float] = field(default_factory=dict)
+    """By canary with a schedule: seconds from one slot to the next, as the plan has them."""
+    answers: Callable[[str, float], Found] = _nobody_asked
+    """By gate: what people answered, as of a time. Raises EvidenceError."""
     flipped_at: float | None = None
     """Time of the flip, if the flag service cannot tell."""
     looks: LooksAt = _nothing_recorded
@@ -102,10 +127,18 @@ def decide(
         progress(Waiting(sorted(pending), waited, wait))
         soonest = min(result.ready_in or 0.0 for result in pending.values())
         clock.sleep(min(max(soonest, 0.25), 1.0))
-        stands = {gate.id: breached[gate.id] for gate in gates if gate.id in breached and gate.canary is None}
+        stands = {gate.id: breached[gate.id] for gate in gates if gate.id in breached and gate.measured}
         observer.gates = [gate for gate in gates if gate.id not in stands]
         latest = observer.look(first=False)
         decided = Decided(latest.look, latest.results | stands, frozenset(stands))
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What the evidence log knows of canaries, by gate."""
+
+    runs: dict[str, tuple[CanaryRun, ...] | str] = field(default_factory=dict)
+    slots: dict[str, tuple[Slot, ...] | str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -123,10 +156,8 @@ class _Observer:
         The first look of a run makes every canary run once, so that no pass is older than the run.
         """
         scene = self.scene
-        canaries = {gate.id: gate.canary for gate in self.gates if gate.canary is not None}
-        before = self._seen({}) if canaries else None
-        runs = {name: self._runs(canary, before, first=first) for name, canary in canaries.items()}
-        look = self._seen(runs)  # canaries take time: what counts is the state at the instant of judging
+        found = self._recorded(first=first)
+        look = self._seen(found)  # canaries take time: what counts is the state at the instant of judging
         look = replace(look, looks=self._looks(look))
         if scene.prometheus is not None:
             scene.prometheus.forget()
@@ -136,14 +167,31 @@ class _Observer:
 
     @property
     def _judged(self) -> Judged:
-        return Judged(self.scene.stage, self.scene.target, self.scene.prometheus)
+        scene = self.scene
+        return Judged(
+            rollout=scene.rollout,
+            plan=scene.plan,
+            stage=scene.stage,
+            target=scene.target,
+            prometheus=scene.prometheus,
+            periods=scene.periods,
+        )
 
-    def _seen(self, runs: Mapping[str, tuple[CanaryRun, ...] | str]) -> Look:
+    def _seen(self, found: _Recorded) -> Look:
         readings = _read_flags(self.scene)
-        return Look(now=self.scene.clock.now(), readings=readings, runs=runs, looks={}, waits=self.waits)
+        now = self.scene.clock.now()
+        return Look(
+            now=now,
+            readings=readings,
+            runs=found.runs,
+            slots=found.slots,
+            answers={gate.id: self._answers(gate, now) for gate in self.gates if gate.attestation is not None},
+            looks={},
+            waits=self.waits,
+        )
 
     def _looks(self, look: Look) -> Mapping[str, Looks] | str:
-        measured = [gate.id for gate in self.gates if gate.canary is None and gate.unproven is None]
+        measured = [gate.id for gate in self.gates if gate.measured]
         if look.flip not in self.recorded:
             try:
                 self.recorded[look.flip] = self.scene.looks(measured, look.flip, look.now) if measured else {}
@@ -151,16 +199,51 @@ class _Observer:
                 self.recorded[look.flip] = str(exc)
         return self.recorded[look.flip]
 
-    def _runs(self, canary: CanaryHistory, before: Look | None, *, first: bool) -> tuple[CanaryRun, ...] | str:
+    def _answers(self, gate: Gate, now: float) -> Found | str:
+        try:
+            return self.scene.answers(gate.id, now)
+        except EvidenceError as exc:
+            return str(exc)
+
+    def _recorded(self, *, first: bool) -> _Recorded:
+        """Return what is recorded of the canaries, after those that are due have run."""
+        canaries = {gate.id: gate.canary for gate in self.gates if gate.canary is not None}
+        found = _Recorded()
+        if not canaries:
+            return found
+        before = self._seen(found)
+        for name, canary in canaries.items():
+            if canary.name in self.scene.periods:
+                found.slots[name] = self._slots(canary, before)
+            else:
+                found.runs[name] = self._runs(name, canary, before, first=first)
+        return found
+
+    def _slots(self, canary: CanaryHistory, before: Look) -> tuple[Slot, ...] | str:
+        """Return the slots of a canary since the flip; the one in progress is run if nobody else does."""
+        if self.scene.slots is None:
+            return "canaries cannot be run here"
+        try:
+            self.scene.slots.run_due(canary.name)
+            return tuple(self.scene.slots.slots(canary.name, before.since(self.scene.stage, self.scene.target) or 0.0))
+        except EvidenceError as exc:
+            return str(exc)
+
+    def _could_count(self, before: Look) -> bool:
+        """Whether a pass made now would be one: not while a flag of the stage is wrong or unknown."""
+        flags = self._judged.flags(before)
+        return flags is None or flags.verdict is Verdict.PASSED
+
+    def _runs(self, gate: str, canary: CanaryHistory, before: Look, *, first: bool) -> tuple[CanaryRun, ...] | str:
         """Return the runs of a canary, with one more if it is due, or why there cannot be any."""
         scene = self.scene
-        if scene.canaries is None or before is None:
+        if scene.canaries is None:
             return "canaries cannot be run here"
         try:
             runs = tuple(scene.canaries.history(canary.name))
-            since = before.since(scene.stage, scene.target)
-            so_far = self._judged.canary(canary, runs, since, scene.clock.now())
-            if first or (so_far.may_still_arrive and not so_far.ready_in):
+            so_far = self._judged.canary(gate, canary, replace(before, now=scene.clock.now(), runs={gate: runs}))
+            due = so_far.may_still_arrive and not so_far.ready_in
+            if first or (due and self._could_count(before)):
                 runs = (*runs, scene.canaries.run(canary.name, canary.deadline))
         except EvidenceError as exc:
             return str(exc)

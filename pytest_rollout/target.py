@@ -9,6 +9,7 @@ from pytest_rollout.errors import EnvironmentUnready
 from pytest_rollout.plan.loader import LoadedPlan
 from pytest_rollout.plan.model import Environment, FlagService
 from pytest_rollout.sandbox import SandboxState
+from pytest_rollout.sources.http import without_credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +26,14 @@ class Target:
     wait: float
     """Seconds to wait for evidence, unless the command line says otherwise."""
     scrape_interval: float | None
+    via: str
+    """How canaries that can do either drive the target: ``api`` or ``browser``."""
     rehearsal: tuple[str, ...]
     """Why this run is only a rehearsal; empty for the real thing."""
 
     def __repr__(self) -> str:
         """Name the place, never a token."""
-        return f"Target({self.environment!r}, {self.url!r})"
+        return f"Target({self.environment!r}, {without_credentials(self.url)!r})"
 
     def scaled(self, seconds: float) -> float:
         """Return a duration of the plan as it is here."""
@@ -55,6 +58,7 @@ def enter(loaded: LoadedPlan, name: str, *, sandbox: SandboxState | None, variab
         time_scale=environment.time_scale,
         wait=environment.wait,
         scrape_interval=environment.scrape_interval,
+        via=environment.via,
         rehearsal=_rehearsal(environment, sandbox),
     )
 

@@ -36,11 +36,13 @@ class Reason(StrEnum):
     CANARY_FAILED = "canary-failed"
     FLAG_MISMATCH = "flag-mismatch"
     TEST_FAILED = "test-failed"
+    ATTESTED_NO = "attested-no"
     # inconclusive: more of the same evidence will decide
     WINDOW_NOT_ELAPSED = "window-not-elapsed"
     TOO_FEW_SAMPLES = "too-few-samples"
     TOO_FEW_PASSES = "too-few-passes"
     COVERAGE = "coverage"
+    SLOT_MISSED = "slot-missed"
     # inconclusive: something about the evidence has to change
     NO_DATA = "no-data"
     NOT_A_NUMBER = "not-a-number"
@@ -54,6 +56,8 @@ class Reason(StrEnum):
     PARTIAL_DATA = "partial-data"
     FLIP_UNKNOWN = "flip-unknown"
     UNPROVEN = "unproven"
+    NOT_ATTESTED = "not-attested"
+    SAME_PERSON = "same-person"
     NOT_REPORTED = "not-reported"
     DESELECTED = "deselected"
     SKIPPED = "skipped"
@@ -86,7 +90,7 @@ class Reason(StrEnum):
 
 
 EVIDENCE_MAY_ARRIVE = frozenset(
-    {Reason.WINDOW_NOT_ELAPSED, Reason.TOO_FEW_SAMPLES, Reason.TOO_FEW_PASSES, Reason.COVERAGE}
+    {Reason.WINDOW_NOT_ELAPSED, Reason.TOO_FEW_SAMPLES, Reason.TOO_FEW_PASSES, Reason.COVERAGE, Reason.SLOT_MISSED}
 )
 """Reasons that waiting can cure; every other inconclusive verdict is final."""
 

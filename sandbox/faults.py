@@ -10,6 +10,9 @@ LATENCY = "stage1/read-latency"
 ERRORS = "stage1/api-5xx"
 FLAG_STATE = "stage1/flag-state"
 KILL_SWITCH = "stage1/kill-switch"
+SETTLEMENT = ("stage2/settlement-streak", "stage2/settlement-hours")
+ROLLBACKS = "stage2/rollbacks"
+AUDIT_PARITY = "stage2/audit-parity"
 
 
 class UnknownFaultError(ValueError):
@@ -20,7 +23,7 @@ class UnknownFaultError(ValueError):
 class Fault:
     """One way to break the sandbox.
 
-    ``turns_red`` names every check, as ``stage/check``, that must no longer pass.
+    ``turns_red`` names every check of its stage, as ``stage/check``, that must no longer pass.
     """
 
     name: str
@@ -31,6 +34,10 @@ class Fault:
         """Return the fault as ``faults --json`` prints it."""
         return asdict(self) | {"turns_red": list(self.turns_red)}
 
+    def red_in(self, stage: str) -> frozenset[str]:
+        """Return the checks of one stage (``stage1``) that the fault turns red."""
+        return frozenset(check for check in self.turns_red if check.startswith(f"{stage}/"))
+
 
 FAULTS: tuple[Fault, ...] = (
     Fault("dashboard-500", "the dashboard page / answers 500", (SMOKE, ERRORS)),
@@ -40,7 +47,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("payment-failure-shown-as-success", "a refused payment is reported as a success", (SMOKE,)),
     Fault("metrics-down", "/api/internal/metrics answers 503", (LATENCY, ERRORS)),
     Fault("prometheus-down", "Prometheus is stopped right after the start", (LATENCY, ERRORS)),
-    Fault("flags-down", "the flag service answers 503", (FLAG_STATE, KILL_SWITCH)),
+    # A pass counts only with the flags as they have to be, so no canary passes while nobody knows them.
+    Fault("flags-down", "the flag service answers 503", (FLAG_STATE, KILL_SWITCH, SMOKE)),
     Fault("counter-renamed", "http_requests_total is exposed as http_request_count_total", (ERRORS,)),
     Fault(
         "kill-switch-stuck",
@@ -51,9 +59,43 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "flag-lost",
         "the flag service answers the default for every cohort; the application still serves the facade",
-        (FLAG_STATE, KILL_SWITCH),
+        (FLAG_STATE, KILL_SWITCH, SMOKE),
     ),
+    Fault("payment-not-settled", "a payment is accepted and stays in the wallet; no invoice is settled", SETTLEMENT),
+    Fault("double-settlement", "every settlement of an invoice is booked twice", SETTLEMENT),
+    Fault(
+        "wallet-off-by-one",
+        "a deposit raises the wallet by one unit less than was paid",
+        (*SETTLEMENT, AUDIT_PARITY),
+    ),
+    Fault("audit-row-missing", "an invoice that is settled in part leaves no audit row", SETTLEMENT),
+    Fault("correlation-id-wrong", "audit rows of invoices carry a correlation id of their own", SETTLEMENT),
+    Fault(
+        "failed-payment-shown-as-success",
+        "every payment fails and is rolled back, but page and API say that it was made",
+        (*SETTLEMENT, AUDIT_PARITY, ROLLBACKS),
+    ),
+    Fault("counter-not-moved", "payments that were made are not counted", (*SETTLEMENT, AUDIT_PARITY)),
+    Fault(
+        "rollback-without-trace",
+        "every payment is answered and counted as made, and then undone; that is neither counted nor logged",
+        (*SETTLEMENT, AUDIT_PARITY),
+    ),
+    Fault("portal-total-stale", "the portal goes on showing as paid what it showed first", SETTLEMENT),
+    Fault("zero-payment-accepted", "a payment of 0 is accepted", (*SETTLEMENT, AUDIT_PARITY)),
+    Fault("idempotency-key-ignored", "a repeated request with the same Idempotency-Key pays again", SETTLEMENT),
+    Fault(
+        "reversal-forgets-invoices",
+        "a payment that is taken back leaves its invoices settled",
+        (*SETTLEMENT, AUDIT_PARITY),
+    ),
+    Fault("audit-diverges", "the facade names the agent differently in the audit row of a payment", (AUDIT_PARITY,)),
 )
+
+
+def turning_red(stage: str) -> tuple[Fault, ...]:
+    """Return the faults that a check of the stage (``stage1``) has to notice."""
+    return tuple(fault for fault in FAULTS if fault.red_in(stage))
 
 
 def check_names(names: Iterable[str]) -> frozenset[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.components import Component, start_prometheus
+from tests.postgres import Postgres, running_postgres
 
 pytest_plugins = ["pytester"]
 
@@ -19,6 +20,13 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Component]:
     """Return a real Prometheus that scrapes nothing: tests write samples into it, at times of their own."""
     with start_prometheus(tmp_path_factory.mktemp("prometheus")) as component:
         yield component
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Return a real PostgreSQL: ask it for a database of your own."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

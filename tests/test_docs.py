@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_rollout.judge.slot import SlotState
 from pytest_rollout.plan.gates import KINDS, Gate
-from pytest_rollout.plan.kinds import Baseline, Burn, Streak
+from pytest_rollout.plan.kinds import Baseline, Burn, CanaryHistory, Streak
 from pytest_rollout.plan.loader import load_plan
+from pytest_rollout.plan.schedule import Schedule
 from pytest_rollout.verdict import Reason
 from sandbox.faults import FAULTS
 
@@ -38,8 +40,17 @@ def test_every_reason_to_hold_is_explained(reason: Reason) -> None:
         Reason.CANARY_FAILED,
         Reason.FLAG_MISMATCH,
         Reason.TEST_FAILED,
+        Reason.ATTESTED_NO,
     }
     assert reason in obvious or f"`{reason.value}`" in README
+
+
+_OF_CANARIES = {*Schedule.model_fields, *CanaryHistory.model_fields, *(state.value for state in SlotState)}
+
+
+@pytest.mark.parametrize("word", sorted(_OF_CANARIES))
+def test_every_key_and_state_of_canaries_is_explained(word: str) -> None:
+    assert re.search(rf"\b{word}\b", (ROOT / "docs" / "canaries.md").read_text(encoding="utf-8"))
 
 
 _KEYS = {*Gate.model_fields, *Baseline.model_fields, *Burn.model_fields, *Streak.model_fields} - {"id"}

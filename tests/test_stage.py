@@ -27,6 +27,7 @@ from pytest_rollout.target import Target
 from pytest_rollout.verdict import CheckResult, Reason, Verdict
 
 START = 1_000_000.0
+PLAN = "the plan's digest"
 COUNTER = {"id": "rollbacks", "counter": {"of": "rollbacks_total"}, "at_most": 0, "over": "10s"}
 VALUE = {"id": "targets", "promql": "min(up)", "at_least": 1}
 CANARY = {"id": "smoke", "canary": {"name": "smoke", "passes": 2, "across": "10s"}}
@@ -55,6 +56,7 @@ class World:
     now: float = START
     up_since: float = START - 1000
     flipped_at: float | None = START - 1000
+    changed_by: str | None = None
     flag: bool = True
     rollbacks: Callable[[float], float] = lambda _: 0.0
     rate: float = 45.0
@@ -97,7 +99,8 @@ class World:
     def _metadata(self) -> dict[str, str]:
         if self.flipped_at is None:
             return {}
-        return {"changedAt": datetime.fromtimestamp(self.flipped_at, UTC).isoformat()}
+        by = {"changedBy": self.changed_by} if self.changed_by else {}
+        return {"changedAt": datetime.fromtimestamp(self.flipped_at, UTC).isoformat(), **by}
 
     def _found(self, query: str, at: float) -> dict[str, Any]:
         if ranged := RANGE.fullmatch(query):
@@ -154,6 +157,8 @@ class World:
             ended_at=self.now,
             outcome=outcome,
             message=outcome,
+            plan=PLAN,
+            flags={"READS@admin": True},
         )
         self.runs.append(run)
         return run
@@ -167,6 +172,8 @@ class World:
             "gates": [VALUE],
         }
         return Scene(
+            rollout="shop",
+            plan=PLAN,
             stage=Stage.model_validate(stage),
             target=Target(
                 environment="staging",
@@ -178,6 +185,7 @@ class World:
                 time_scale=1,
                 wait=0,
                 scrape_interval=None,
+                via="api",
                 rehearsal=(),
             ),
             prometheus=Prometheus("http://prometheus", self),
@@ -205,6 +213,12 @@ def _short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def words(results: Results) -> dict[str, str]:
     return {name: f"{result.verdict.value} {result.reason.value}" for name, result in results.items()}
+
+
+def test_a_pass_that_cannot_count_is_not_made_again_and_again() -> None:
+    world = World(flags_are_down=True)
+    assert words(world.decide(CANARY, wait=60))["smoke"] == "inconclusive too-few-passes"
+    assert len(world.runs) == 1
 
 
 def test_everything_well_is_decided_at_once() -> None:

@@ -1,13 +1,18 @@
-"""Fixtures of the prisma canaries: the target's address, a recorded context, and what went wrong in the browser."""
+"""Fixtures of the prisma canaries: the target's address, a recorded browser and its troubles, synthetic payments."""
 
-from collections.abc import Callable, Generator
+import json
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response, WebError
 
+from canaries.prisma.books import Books
+from canaries.prisma.errand import Errand, require
 from canaries.prisma.pages import Api
+from canaries.prisma.payers import ApiPayer, BrowserPayer, Payer
 
 
 class Troubles:
@@ -84,3 +89,31 @@ def context(new_context: Callable[..., BrowserContext], output_path: str, troubl
 def api(page: Page) -> Api:
     """Return the JSON API of the system under rollout."""
     return Api(page)
+
+
+@pytest.fixture
+def books(rollout_target: Any, rollout_attempt: Any) -> Iterator[Books]:
+    """Return the books of the system under rollout; every request belongs to the attempt's trace."""
+    headers = {"traceparent": rollout_attempt.traceparent}
+    with httpx.Client(base_url=rollout_target.url, headers=headers, trust_env=False, timeout=5) as client:
+        yield Books(client)
+
+
+@pytest.fixture
+def payer(request: pytest.FixtureRequest, rollout_target: Any, books: Books) -> Payer:
+    """Return the way to pay that the environment says; no browser is started for ``via: api``."""
+    if rollout_target.via == "browser":
+        traceparent = books.client.headers["traceparent"]
+        return BrowserPayer(request.getfixturevalue("page"), {"traceparent": traceparent})
+    return ApiPayer(books.client)
+
+
+@pytest.fixture
+def errand(books: Books, payer: Payer, rollout_attempt: Any, record_property: Callable[..., None]) -> Iterator[Errand]:
+    """Return a run with synthetic payments; afterwards they are taken back, or the test fails."""
+    errand = Errand.begin(books, payer, rollout_attempt)
+    try:
+        yield errand
+        require("after taking the payment back", errand.take_back())
+    finally:
+        record_property("rollout.created", json.dumps(errand.created))

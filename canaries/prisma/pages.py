@@ -133,6 +133,10 @@ class Payments(TableView):
         expect(self.dialog).to_be_visible()
         return self.dialog
 
+    def choose_agent(self, agent: str) -> None:
+        """Choose the agent with this id in the dialog."""
+        self.dialog.locator("#agentId").select_option(agent)
+
     def submit(self, amount: str) -> None:
         """Send the dialog's form with this amount, past the browser's own validation: the server has to refuse."""
         form = self.dialog.locator("form")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
+from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple, Self
 
 from pytest_rollout.errors import EvidenceError
@@ -18,6 +19,7 @@ GENESIS = "0" * 64
 class Kind(StrEnum):
     """What a record tells of; these words stand in logs and exports, so they stay as they are."""
 
+    RUN_STARTED = "run-started"
     CANARY_RUN = "canary-run"
     SLOT_STARTED = "slot-started"
     SLOT = "slot"
@@ -41,7 +43,8 @@ class Place:
     """The URL, without credentials."""
 
 
-class Head(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Head:
     """The end of a log: how many records it has, and the hash of the last one."""
 
     count: int
@@ -65,7 +68,7 @@ EMPTY = Head(0, GENESIS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Something to be recorded."""
+    """Something to be recorded. Entries of one kind, place and subject make a stream."""
 
     kind: Kind
     place: Place
@@ -93,32 +96,120 @@ class Record(Entry):
         return Head(self.seq, self.hash)
 
 
-def chained(entry: Entry, before: Head) -> Record:
-    """Return the record that follows a head. Raises EvidenceError for data that JSON has no word for."""
-    fields = {name: getattr(entry, name) for name in ("kind", "place", "subject", "at", "data", "key")}
-    seq, prev = before.count + 1, before.hash
-    return Record(**fields, seq=seq, prev=prev, hash=digest_of(entry, seq, prev))
+class StreamName(NamedTuple):
+    """What the entries of a stream have in common."""
+
+    kind: str
+    rollout: str
+    environment: str
+    target: str
+    subject: str
+
+    @classmethod
+    def of(cls, kind: Kind, place: Place, subject: str) -> Self:
+        """Return the name of the stream of a kind, place and subject."""
+        return cls(kind.value, place.rollout, place.environment, place.target, subject)
 
 
-def digest_of(entry: Entry, seq: int, prev: str) -> str:
-    """Return the SHA-256 over everything that a record says but for its own hash."""
-    told = {
-        "seq": seq,
-        "prev": prev,
-        "kind": entry.kind.value,
-        **asdict(entry.place),
-        "subject": entry.subject,
-        "at": entry.at,
-        "key": entry.key,
-        "data": entry.data,
-    }
-    return hashlib.sha256(canonical(told)).hexdigest()
+class Stored(NamedTuple):
+    """A record as it is kept, whether or not it is still what it was."""
+
+    seq: int
+    prev: str
+    hash: str
+    kind: str  # from here on the fields of StreamName
+    rollout: str
+    environment: str
+    target: str
+    subject: str
+    at: float
+    key: str | None
+    data: str
+    """Canonical JSON."""
+    nth: int
+    """Its number in its stream, from 1: a gap there shows that a record is missing, without reading the whole log."""
+    peak: float
+    """The latest ``at`` of its stream up to here. It never falls, though a clock may be set back."""
+
+    @property
+    def stream(self) -> StreamName:
+        """The stream it belongs to."""
+        return StreamName(*self[3:8])
+
+    @property
+    def line(self) -> str:
+        """The canonical JSON that is hashed: all of it but ``hash``."""
+        key = "null" if self.key is None else _quoted(self.key)
+        return (
+            f'{{"at":{self.at!r},"data":{self.data},"environment":{_quoted(self.environment)},"key":{key},'
+            f'"kind":{_quoted(self.kind)},"nth":{self.nth},"peak":{self.peak!r},"prev":"{self.prev}",'
+            f'"rollout":{_quoted(self.rollout)},"seq":{self.seq},"subject":{_quoted(self.subject)},'
+            f'"target":{_quoted(self.target)}}}'
+        )
+
+    def follow(self, before: Head, nth: int, peak: float) -> Self:
+        """Return it as the record after a head, the nth of its stream, whose latest time was ``peak`` so far."""
+        placed = self._replace(seq=before.count + 1, prev=before.hash, nth=nth, peak=max(peak, self.at))
+        return placed._replace(hash=digest(placed.line))
+
+    @property
+    def intact(self) -> bool:
+        """Whether its hash fits its content."""
+        try:
+            return digest(self.line) == self.hash
+        except ValueError:  # text that is no Unicode
+            return False
+
+    def record(self) -> Record:
+        """Return what was recorded. Raises ValueError if it is not intact and therefore not understood."""
+        return Record(
+            kind=Kind(self.kind),
+            place=Place(self.rollout, self.environment, self.target),
+            subject=self.subject,
+            at=self.at,
+            data=json.loads(self.data),
+            key=self.key,
+            seq=self.seq,
+            prev=self.prev,
+            hash=self.hash,
+        )
 
 
-def canonical(data: Any) -> bytes:
-    """Return data as the one JSON text that stands for it. Raises EvidenceError if there is none (NaN, an object)."""
+def draft(entry: Entry) -> Stored:
+    """Return an entry as it will be kept, without a place in the chain yet.
+
+    Raises EvidenceError for what JSON or a database has no word for.
+    """
+    stream = StreamName.of(entry.kind, entry.place, entry.subject)
+    if any(not _plain(text) for text in (*stream, entry.key or "")):
+        raise EvidenceError(f"this cannot be recorded: {entry.subject!r} or its place or key holds what is no text")
+    at = float(entry.at) + 0.0  # no negative zero: SQLite does not keep its sign
+    canonical(at)
+    return Stored(0, "", "", *stream, at, entry.key, canonical(entry.data), 0, at)
+
+
+def digest(line: str) -> str:
+    """Return the SHA-256 of a text in UTF-8, in hexadecimal."""
+    return hashlib.sha256(line.encode()).hexdigest()
+
+
+def canonical(data: Any) -> str:
+    """Return data as the one JSON text that stands for it: ASCII, keys in alphabetical order, no spaces.
+
+    Raises EvidenceError if there is none (NaN, an object).
+    """
     try:
-        text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode()
+        plain = json.loads(json.dumps(data, allow_nan=False))  # a number as a key becomes a text, which sorts otherwise
     except (TypeError, ValueError) as exc:
         raise EvidenceError(f"this cannot be recorded: {exc}; put plain numbers, texts or null there") from exc
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+
+
+def _quoted(text: object) -> str:
+    """Return a text in JSON; in a damaged row it may be something else."""
+    return encode_basestring_ascii(str(text))
+
+
+def _plain(text: str) -> bool:
+    """Whether every database can keep a text: PostgreSQL takes no NUL, and half a surrogate pair is no Unicode."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ class CanaryRun:
     attempt: int = 1
     retryable: bool = False
     """Whether nothing but the transport failed, before any side effect."""
+    overran: bool = False
+    """Whether it met its deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,48 +51,91 @@ class Passes:
     across: float
 
 
-def streak(runs: Sequence[CanaryRun], since: float) -> list[CanaryRun]:
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under what a pass counts: the version of the plan, and the stage's flags as they have to be."""
+
+    plan: str
+    """Digest of the plan; an empty one is no version, and nothing counts under it."""
+    flags: Mapping[str, bool]
+    """``FLAG@cohort`` and its value."""
+
+    def objection(self, plan: str, flags: Mapping[str, bool | None]) -> str:
+        """Return why something made under another plan or other flags does not count; empty if it does."""
+        if not plan or plan != self.plan:
+            return "under another plan version"
+        for name, wanted in sorted(self.flags.items()):
+            value = flags.get(name)
+            if value is not wanted:
+                return f"while {name} was {'unknown' if value is None else value}"
+        return ""
+
+
+def streak(runs: Sequence[CanaryRun], since: float, conditions: Conditions) -> list[CanaryRun]:
     """Return the passes that nothing but passes followed, oldest first, started since a time."""
     out: list[CanaryRun] = []
-    for run in sorted(runs, key=lambda one: one.started_at):
-        if run.started_at < since or run.outcome != "ok":
+    for run in runs:
+        if run.started_at < since or run.outcome != "ok" or conditions.objection(run.plan, run.flags):
             out.clear()
         else:
             out.append(run)
     return out
 
 
-def judge_canary(runs: Sequence[CanaryRun], passes: Passes, since: float, now: float) -> CheckResult:
-    """Judge the runs of one canary since the flip. Only passes in a row count."""
-    recent = sorted((run for run in runs if run.started_at >= since), key=lambda one: one.started_at)
+def judge_canary(
+    runs: Sequence[CanaryRun], passes: Passes, since: float, now: float, conditions: Conditions
+) -> CheckResult:
+    """Judge the runs of one canary since the flip, in the order in which they were recorded.
+
+    Only passes in a row count, and only those under the conditions. A run that failed is a failure under any.
+    """
+    recent = [run for run in runs if run.started_at >= since]
+    why = {run.run_id: conditions.objection(run.plan, run.flags) for run in recent if run.outcome == "ok"}
+    good = streak(runs, since, conditions)  # what is dated before the flip, by another clock, ends a row, too
     known: dict[str, Any] = {
+        "value": float(len(good)),
         "limit": float(passes.wanted),
         "unit": "passes",
         "samples": len(recent),
-        "window": (since, now),
-        "derivation": {"rule": "passes in a row", "runs": [_shown(run) for run in recent[-20:]]},
+        "window": (since or (recent[0].started_at if recent else now), now),
+        "derivation": {
+            "rule": "passes in a row",
+            "plan": conditions.plan,
+            "flags": dict(conditions.flags),
+            "runs": [_shown(run, why.get(run.run_id, "")) for run in recent[-20:]],
+        },
         "attachments": recent[-1].attachments if recent else (),
     }
-    good = streak(recent, since)
-    known["value"] = float(len(good))
     if recent and recent[-1].outcome == "failed":
         return CheckResult(verdict=Verdict.BREACHED, reason=Reason.CANARY_FAILED, message=recent[-1].message, **known)
     if recent and recent[-1].outcome != "ok":
         return broken(Reason.CANARY_ERROR, recent[-1].message, **known)
-    return _judge_streak(good, passes, now, known)
+    return _judge_streak(good, passes, now, _refused(why.values()), known)
 
 
-def _judge_streak(good: list[CanaryRun], passes: Passes, now: float, known: dict[str, Any]) -> CheckResult:
-    spread = good[-1].started_at - good[0].started_at if good else 0.0
+def _refused(objections: Iterable[str]) -> str:
+    """Return how many did not count and why, as the end of a sentence; empty if all did."""
+    counted = Counter(filter(None, objections))
+    if not counted:
+        return ""
+    total = counted.total()
+    why = ", ".join(f"{count} {said}" for said, count in sorted(counted.items()))
+    return f"; {total} {'pass does' if total == 1 else 'passes do'} not count: {why}"
+
+
+def _judge_streak(
+    good: list[CanaryRun], passes: Passes, now: float, refusal: str, known: dict[str, Any]
+) -> CheckResult:
+    spread = max(good[-1].started_at - good[0].started_at, 0.0) if good else 0.0
     if len(good) >= passes.wanted and spread >= passes.across:
         apart = f", {format_duration(spread)} apart" if passes.across else ""
-        said = f"passed {len(good)} of {passes.wanted} times in a row{apart}"
+        said = f"passed {len(good)} of {passes.wanted} times in a row{apart}{refusal}"
         return CheckResult(verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message=said, **known)
     due_in = due_at(good, passes, now) - now
     apart = f" at least {format_duration(passes.across)} apart" if passes.across else ""
     return inconclusive(
         Reason.TOO_FEW_PASSES,
-        f"passed {len(good)} times in a row, {passes.wanted} passes{apart} are needed; "
+        f"passed {len(good)} times in a row, {passes.wanted} passes{apart} are needed{refusal}; "
         f"next run in {format_duration(max(due_in, 0))}",
         ready_in=max(due_in, 0.0),
         **known,
@@ -107,8 +153,14 @@ def due_at(good: Sequence[CanaryRun], passes: Passes, now: float) -> float:
     )
 
 
-def _shown(run: CanaryRun) -> dict[str, Any]:
-    return {"run": run.run_id, "started_at": run.started_at, "outcome": run.outcome, "message": run.message}
+def _shown(run: CanaryRun, why_not: str) -> dict[str, Any]:
+    return {
+        "run": run.run_id,
+        "started_at": run.started_at,
+        "outcome": run.outcome,
+        "message": run.message,
+        "why_not": why_not,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +176,8 @@ class FlagReading:
     reason: str
     changed_at: float | None
     fault: str = ""
+    changed_by: str | None = None
+    """Who changed it last, if the service tells."""
 
 
 def judge_flags(wanted: Mapping[str, bool], readings: Sequence[FlagReading], at: float) -> CheckResult:
@@ -163,4 +217,5 @@ def _reading(reading: FlagReading) -> dict[str, Any]:
         "reason": reading.reason,
         "changed_at": reading.changed_at,
         "fault": reading.fault,
+        "changed_by": reading.changed_by,
     }

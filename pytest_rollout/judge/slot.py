@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -33,11 +34,13 @@ class Slot:
 
     canary: str
     at: float
-    """The slot's time: a multiple of ``every``, whenever it really began."""
+    """The slot's time: a multiple of ``every``."""
     every: float
     """Seconds from one slot to the next, as they were here (scaled)."""
     state: SlotState
     ended_at: float
+    began_at: float | None = None
+    """When its run really began; None if that is not known."""
     message: str = ""
     plan: str = ""
     """Digest of the plan it was run under."""
@@ -46,3 +49,19 @@ class Slot:
     runs: tuple[str, ...] = ()
     """Ids of its attempts, oldest first."""
     attachments: tuple[str, ...] = ()
+
+
+def slot_number(at: float, every: float) -> int:
+    """Return the number of the slot at a time: slot k is at ``k * every``."""
+    return round(at / every)
+
+
+def newest_number(now: float, every: float) -> int:
+    """Return the number of the newest slot whose time has come."""
+    number = slot_number(now, every)
+    return number if number * every <= now else number - 1
+
+
+def slots_in_a_row(passes: int, across: float, every: float) -> int:
+    """Return how many adjacent slots have so many passes, the first and the last at least ``across`` seconds apart."""
+    return max(passes, math.ceil(across / every - 1e-9) + 1)

@@ -7,13 +7,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from pytest_rollout import units
+from pytest_rollout.plan.fields import Expression
 from pytest_rollout.plan.kinds import (
     AtLeast,
+    Attest,
     Baseline,
     Burn,
     CanaryHistory,
     Counter,
-    Expression,
     Quantile,
     Ratio,
     Streak,
@@ -21,7 +22,8 @@ from pytest_rollout.plan.kinds import (
 from pytest_rollout.plan.strict import Duration, Name, Share, Strict, wrong
 
 Comparator = Literal["below", "at_most", "above", "at_least"]
-KINDS = ("baseline", "burn", "canary", "counter", "promql", "quantile", "ratio", "unproven")
+KINDS = ("attestation", "baseline", "burn", "canary", "counter", "promql", "quantile", "ratio", "unproven")
+_RECORDED = frozenset({"attestation", "canary", "unproven"})
 COMPARATORS: tuple[Comparator, ...] = ("below", "at_most", "above", "at_least")
 
 
@@ -73,6 +75,7 @@ _KIND_RULES = {
         takes=("over", *_WATCHED, *_SHARES),
     ),
     "burn": _Kind(unit="share", takes=(*_WATCHED, *_SHARES)),
+    "attestation": _Kind(),
     "canary": _Kind(unit="passes"),
     "unproven": _Kind(),
 }
@@ -89,6 +92,7 @@ class Gate(Strict):
     baseline: Baseline | None = None
     burn: Burn | None = None
     canary: CanaryHistory | None = None
+    attestation: Attest | None = None
     unproven: str | None = None
     """A criterion that no gate proves yet; the stage holds until one does."""
     below: Any = None
@@ -137,6 +141,15 @@ class Gate(Strict):
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
+    def _called(self) -> str:
+        return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind} gate"
+
+    @property
+    def measured(self) -> bool:
+        """Whether it is judged from samples, and not from what was recorded."""
+        return self.kind not in _RECORDED
+
+    @property
     def comparator(self) -> Comparator | None:
         """The one comparator that is given, if the kind has a limit."""
         return next((name for name in COMPARATORS if getattr(self, name) is not None), None)
@@ -166,21 +179,21 @@ class Gate(Strict):
     def _fitting_keys(self, rules: _Kind) -> Self:
         for key in self.TUNING:
             if key in self.model_fields_set and key not in rules.takes:
-                raise wrong(key, f"a {self.kind} gate does not take {key!r}")
+                raise wrong(key, f"{self._called} does not take {key!r}")
         for key in rules.needs:
             if not getattr(self, key):
-                raise wrong(self.kind, f"a {self.kind} gate needs {key!r}, such as {key}: 30m")
+                raise wrong(self.kind, f"{self._called} needs {key!r}, such as {key}: 30m")
         return self._one_limit(rules)
 
     def _one_limit(self, rules: _Kind) -> Self:
         given = [name for name in COMPARATORS if getattr(self, name) is not None]
         if not rules.comparators and given:
-            raise wrong(given[0], f"a {self.kind} gate has no limit")
+            raise wrong(given[0], f"{self._called} has no limit")
         if rules.comparators and len(given) != 1:
-            raise wrong(self.kind, f"a {self.kind} gate needs exactly one of {', '.join(rules.comparators)}")
+            raise wrong(self.kind, f"{self._called} needs exactly one of {', '.join(rules.comparators)}")
         for name in given:
             if name not in rules.comparators:
-                raise wrong(name, f"a {self.kind} gate takes {' or '.join(rules.comparators)}, not {name!r}")
+                raise wrong(name, f"{self._called} takes {' or '.join(rules.comparators)}, not {name!r}")
             try:
                 rules.parse(getattr(self, name))
             except (ValueError, OverflowError) as exc:

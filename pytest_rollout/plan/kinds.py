@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from pytest_rollout import units
 from pytest_rollout.plan import promql
+from pytest_rollout.plan.fields import Expression, Metric, Selector, Zero
+from pytest_rollout.plan.schedule import Schedule
 from pytest_rollout.plan.strict import Duration, Name, Share, Strict, wrong
 
-
-def _selector(text: object) -> str:
-    if not isinstance(text, str):
-        raise ValueError("a selector is text")
-    promql.parse_selector(text)
-    return text
-
-
-def _metric(text: object) -> str:
-    if not isinstance(text, str) or not re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", text):
-        raise ValueError(f"{text!r} is not the name of a metric; matchers go into 'where'")
-    return text
-
-
-def _expression(text: object) -> str:
-    if not isinstance(text, str):
-        raise ValueError("an expression is text")
-    promql.check_expression(text)
-    return text
-
-
-def _zero(value: object) -> object:
-    if value is None or (value == 0 and not isinstance(value, bool)):
-        return value
-    raise ValueError(f"{value!r}: no series can only mean zero; write absent_is: 0, or leave it out")
+HistoryForm = Literal["passes", "consecutive", "success", "quiet"]
+_SLOT_FORMS: tuple[HistoryForm, ...] = ("consecutive", "success", "quiet")
 
 
 def _before(value: object) -> object:
     return value if value in (None, "flip") else units.parse_duration(value)
-
-
-Zero = Annotated[Literal[0], BeforeValidator(_zero)]
-Selector = Annotated[str, BeforeValidator(_selector)]
-Expression = Annotated[str, BeforeValidator(_expression)]
 
 
 class Ratio(Strict):
@@ -60,7 +33,7 @@ class Quantile(Strict):
     """A quantile of a histogram, judged as the share of requests slower than the limit."""
 
     q: float = Field(gt=0, lt=1)
-    of: Annotated[str, BeforeValidator(_metric)]
+    of: Metric
     """The histogram's name without ``_bucket``."""
     where: str = ""
     """Matchers, such as ``cohort="admin"``."""
@@ -97,18 +70,103 @@ class Counter(Strict):
 
 
 class CanaryHistory(Strict):
-    """A canary has to pass several times, the first and last pass at least this far apart."""
+    """What the record of a canary has to show. Exactly one form, and all but ``passes`` need a schedule."""
 
     name: Name
     passes: int = Field(default=1, ge=1, strict=True)
+    """So many passes in a row."""
     across: Duration = 0.0
+    """With ``passes``: the first and the last at least this far apart."""
+    consecutive: int | None = Field(default=None, ge=2, strict=True)
+    """So many slots in a row passed."""
+    success: Share | None = None
+    """At least this share of all slots of ``over`` passed."""
+    over: Duration | None = None
+    quiet: Duration | None = None
+    """Every slot of this stretch of time passed."""
+    flaky: int = Field(default=0, ge=0, strict=True)
+    """How many slots may have passed only after a fault of the transport."""
     deadline: Duration = 120.0
-    """How long one run may take; not scaled."""
+    """How long one run may take, not scaled; only without a schedule, which has its own."""
+
+    @property
+    def form(self) -> HistoryForm:
+        """The one form that is given."""
+        return next((name for name in _SLOT_FORMS if getattr(self, name) is not None), "passes")
+
+    @property
+    def wanted(self) -> int:
+        """How many passes in a row, for the forms that want a row."""
+        return self.consecutive or self.passes
+
+    @property
+    def share(self) -> float:
+        """The share of the slots of ``window`` that have to pass."""
+        return 1.0 if self.success is None else self.success
+
+    @property
+    def window(self) -> float:
+        """Seconds whose every slot is looked at; 0 for the forms that want a row."""
+        return self.over or self.quiet or 0.0
+
+    def misfit(self, schedule: Schedule | None) -> tuple[str, str] | None:
+        """Return the key that does not go with the canary's schedule, and why."""
+        if schedule is not None:
+            return self._misfit_of(schedule)
+        for key in (*_SLOT_FORMS, "flaky"):
+            if getattr(self, key):
+                said = f"{key!r} counts slots, and the canary {self.name!r} has no schedule"
+                return key, f"{said}; add it to the plan: canaries: {{{self.name}: {{every: 15m}}}}"
+        return None
+
+    def _misfit_of(self, schedule: Schedule) -> tuple[str, str] | None:
+        if "deadline" in self.model_fields_set:
+            return "deadline", f"the canary {self.name!r} has a schedule; give its deadline there"
+        if 0 < self.window < schedule.every:
+            key = "quiet" if self.over is None else "over"
+            every = units.format_duration(schedule.every)
+            return key, f"the canary {self.name!r} runs every {every}, so this may hold no slot; take {every} or more"
+        return None
 
     @model_validator(mode="after")
-    def _across_needs_two(self) -> Self:
+    def _one_form(self) -> Self:
+        forms = ("passes", *_SLOT_FORMS)
+        given = [name for name in forms if name in self.model_fields_set and getattr(self, name) is not None]
+        if len(given) > 1:
+            raise wrong(given[1], f"a canary gate has exactly one of {', '.join(forms)}")
+        if self.across and self.form != "passes":
+            raise wrong("across", f"'across' goes with 'passes', not with {self.form!r}")
         if self.across and self.passes == 1:
             raise wrong("across", "one pass cannot be spread; write passes: 2 or more")
+        if self.over is not None and self.success is None:
+            raise wrong("over", "'over' goes with 'success', such as success: 99.5%")
+        return self._something_asked()
+
+    def _something_asked(self) -> Self:
+        if self.success is not None and self.over is None:
+            raise wrong("success", "a share needs 'over', such as over: 7d")
+        for key in ("success", "over", "quiet"):
+            if getattr(self, key) == 0:
+                raise wrong(key, f"{key!r} of nothing asks for nothing")
+        return self
+
+
+class Attest(Strict):
+    """A question that a named person has to answer."""
+
+    question: str
+    """One that "yes" is the good answer to."""
+    expires: Duration = 86400.0
+    """How long an answer holds at most."""
+    two_people: bool = False
+    """Whether it must be somebody else than who made the change."""
+
+    @model_validator(mode="after")
+    def _asks(self) -> Self:
+        if not self.question.strip():
+            raise wrong("question", "say what is asked")
+        if self.expires <= 0:
+            raise wrong("expires", "an answer has to hold for longer than nothing")
         return self
 
 

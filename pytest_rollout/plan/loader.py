@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,10 @@ _WORDS = {
 }
 
 
+_NO_VERSION = {"environments", "maintenance", "grace"}
+"""Keys that change nothing about what a pass means."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedPlan:
     """A plan and the document it came from."""
@@ -35,6 +41,21 @@ class LoadedPlan:
     def path(self) -> Path:
         """The plan's file."""
         return self.document.path
+
+    @property
+    def digest(self) -> str:
+        """The plan's version: SHA-256 of what it says but for its environments, as JSON with sorted keys.
+
+        Comments, whitespace and the order of keys do not matter, and neither does where it is carried out, when
+        there is maintenance and how patient alerts are.
+        """
+        said = {key: value for key, value in self.document.data.items() if key not in _NO_VERSION}
+        canaries = said.get("canaries") or {}
+        said["canaries"] = {
+            name: {key: value for key, value in schedule.items() if key not in _NO_VERSION}
+            for name, schedule in canaries.items()
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def line_of_stage(self, index: int) -> int:
         """Return the line, counted from 1, of the stage at an index."""
@@ -104,10 +125,12 @@ def _explain(document: Document, error: Any) -> str:
     where = tuple(error["loc"])
     context = error.get("ctx", {})
     if error["type"] == "at_key":
-        return document.error((*where, context["key"]), context["message"], at_key=True)
+        return document.error((*where, *context["path"]), context["message"], at_key=True)
     if error["type"] == "missing":
         return document.error(where[:-1], f"{where[-1]!r} is missing")
     if error["type"] == "string_pattern_mismatch":
-        return document.error(where, f"{error['input']!r} is not a name: use a-z, 0-9, '.', '_' and '-'")
+        said = f"{error['input']!r} is not a name: use a-z, 0-9, '.', '_' and '-'"
+        is_key = where[-1] == "[key]"  # pydantic's own word for it
+        return document.error(where[:-1] if is_key else where, said, at_key=is_key)
     message = context["error"] if "error" in context else _WORDS.get(error["type"], error["msg"])
     return document.error(where, str(message))

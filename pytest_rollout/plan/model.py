@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pytest_rollout.plan.gates import Gate
+from pytest_rollout.plan.schedule import Schedule
 from pytest_rollout.plan.strict import Duration, Name, Strict, wrong
 
 
@@ -32,6 +33,11 @@ class Stage(Strict):
     def marker(self) -> str:
         """``stage1``: the pytest marker, and the stage's name in every report."""
         return f"stage{self.stage}"
+
+    @property
+    def wanted(self) -> dict[str, bool]:
+        """``FLAG@cohort`` for each of its flags, with the value that it has to have."""
+        return {f"{name}@{flag.cohort}": flag.value for name, flag in self.flags.items()}
 
     @model_validator(mode="after")
     def _distinct_ids(self) -> Self:
@@ -72,6 +78,8 @@ class Environment(Strict):
     prometheus: str | None = None
     pushgateway: str | None = None
     flags: FlagService | None = None
+    via: Literal["api", "browser"] = "api"
+    """How canaries that can do either drive the target."""
 
     @model_validator(mode="after")
     def _sandbox_or_addresses(self) -> Self:
@@ -90,6 +98,8 @@ class Plan(Strict):
 
     rollout: Name
     environments: dict[str, Environment] = Field(min_length=1)
+    canaries: dict[Name, Schedule] = Field(default_factory=dict)
+    """Canaries that run by themselves, and how often."""
     stages: tuple[Stage, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -98,6 +108,16 @@ class Plan(Strict):
         for number in numbers:
             if numbers.count(number) > 1:
                 raise wrong("stages", f"stage {number} is given twice")
+        return self
+
+    @model_validator(mode="after")
+    def _scheduled(self) -> Self:
+        for number, stage in enumerate(self.stages):
+            for place, gate in enumerate(stage.gates):
+                canary = gate.canary
+                if canary is not None and (found := canary.misfit(self.canaries.get(canary.name))):
+                    key, said = found
+                    raise wrong(("stages", number, "gates", place, "canary", key), said)
         return self
 
 

@@ -10,10 +10,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from pytest_rollout.plan.strict import Duration, Strict, wrong
 
 
-def _moment(value: object) -> object:
-    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    if moment.tzinfo is None:
-        raise ValueError(f"{value} has no UTC offset; write 2025-09-26T14:30:00+00:00")
+def _moment(text: object) -> float:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(f"{text!r} is not a moment with a UTC offset; write 2025-09-26T14:30:00+00:00")
     return moment.timestamp()
 
 
@@ -43,7 +46,10 @@ class Schedule(Strict):
     retries: int = Field(default=0, ge=0, le=3, strict=True)
     """Further attempts after a fault of the transport, before any side effect."""
     catch_up: Literal["skip", "latest"] = "skip"
-    """``latest``: after a pause the newest missed slot is run late. Never for what has side effects."""
+    """``latest``: after a pause the newest missed slot is run late. Never for what has side effects.
+
+    A late pass shows that all is well again; it is no pass of its slot, whose time is over.
+    """
     grace: Duration = 300.0
     """How much later than due a run may be before the dead-man alert fires."""
     maintenance: tuple[Maintenance, ...] = ()

@@ -15,9 +15,10 @@ Share = Annotated[float, BeforeValidator(units.parse_share)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
 
 
-def wrong(key: str, message: str) -> PydanticCustomError:
-    """Return an error that points at one key of the mapping under validation."""
-    return PydanticCustomError("at_key", "{message}", {"key": key, "message": message})
+def wrong(key: str | tuple[str | int, ...], message: str) -> PydanticCustomError:
+    """Return an error that points at one key of the mapping under validation, or at a key further down by its path."""
+    path = (key,) if isinstance(key, str) else key
+    return PydanticCustomError("at_key", "{message}", {"path": path, "message": message})
 
 
 def did_you_mean(word: str, known: list[str]) -> str:

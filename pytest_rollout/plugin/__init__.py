@@ -11,7 +11,7 @@ from pytest_rollout.plugin.stash import world_key as _world_key
 
 _MARKERS = (
     "rollout_gate: a gate of a plan",
-    "canary(name, every=None): a synthetic transaction test",
+    "canary(name): a synthetic transaction test",
 )
 
 

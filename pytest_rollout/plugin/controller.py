@@ -20,6 +20,7 @@ from pytest_rollout.plugin.members import NO_PLAN, left_out, members
 from pytest_rollout.plugin.outcome import check_keys, is_rerun, result_of
 from pytest_rollout.plugin.selection import names_stage, selects
 from pytest_rollout.plugin.settings import Settings, only_looks
+from pytest_rollout.plugin.witness import Witness
 from pytest_rollout.plugin.world import World
 from pytest_rollout.publish.verdict_file import write_verdict
 from pytest_rollout.verdict import Decision, Reason
@@ -39,6 +40,7 @@ class Controller:
         self.world = world
         self.plans = plans
         self.ledger = Ledger()
+        self.witness = Witness(world, settings.reports / "verdict.json")
         self.expression: str = config.getoption("markexpr") or ""
         self.decides = settings.canary is None and not only_looks(config)
         """Whether this run is about stages at all."""
@@ -47,6 +49,8 @@ class Controller:
         self.chosen: list[tuple[Path, Stage]] = []
         self.collected: set[Path] = set()
         """Files with items, deselected ones included."""
+        self.waivers: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        """By rollout and stage."""
         self.document: dict[str, Any] | None = None
         self.notes: list[str] = []
         """What happened while handing on the results, for the terminal."""
@@ -54,7 +58,7 @@ class Controller:
     @property
     def verdict_path(self) -> Path:
         """Where the verdict document goes."""
-        return self.settings.reports / "verdict.json"
+        return self.witness.verdict
 
     # What has to be decided
 
@@ -93,9 +97,11 @@ class Controller:
         if not self.decides:
             return
         self.chosen = chosen = self.expect_plans()
+        self.witness.remember()
         self._write_pending()  # also if the environment cannot be entered: an older GO must not stand for this run
         for path, stage in chosen:
             self._enter(path, stage, last=chosen[-1][1])
+        self.witness.enter(chosen)
         self._write_pending()
 
     def _write_pending(self) -> None:
@@ -171,7 +177,12 @@ class Controller:
     # What follows from it
 
     def _draw_up(self, *, interrupted: bool) -> dict[str, Any]:
-        document = self.ledger.document(version=__version__, finished_at=time.time(), interrupted=interrupted)
+        document = self.ledger.document(
+            version=__version__, finished_at=time.time(), interrupted=interrupted, more_faults=self.witness.faults
+        )
+        document["evidence"] = self.witness.told()
+        for entry in document["stages"]:
+            entry["waivers"] = self.waivers.get((entry["rollout"], entry["stage"]), [])
         document["versions"] |= {
             "python": platform.python_version(),
             "pytest": pytest.__version__,
@@ -190,9 +201,15 @@ class Controller:
             self.ledger.faults.append("no worker finished and said which tests belong to the stage")
         self._look_for_what_was_left_out()
         interrupted = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        for path, stage in self.chosen:
+            rollout = self.world.plan(path).plan.rollout
+            self.waivers[rollout, stage.marker] = self.witness.waivers(path, stage)
+        self._write(self._draw_up(interrupted=interrupted))  # what nobody can read is no GO, in the log neither
+        self.witness.leave(self.chosen, self._draw_up(interrupted=interrupted))
         self.document = self._draw_up(interrupted=interrupted)
         if not self._write(self.document):
-            self.document = self._draw_up(interrupted=interrupted)  # now that nobody can read it, it is no GO
+            self.document = self._draw_up(interrupted=interrupted)
+            self.witness.leave(self.chosen, self.document)
         if self.settings.push:
             self._push()
         if session.exitstatus == pytest.ExitCode.OK and self.document["decision"] != Decision.GO.value:
@@ -227,7 +244,7 @@ class Controller:
     def _pushed(self, url: str, stages: list[dict[str, Any]]) -> PushOutcome:
         from pytest_rollout.publish.pushgateway import Pushgateway
 
-        return Pushgateway(url, self.settings.evidence.parent / "spool").push(stages)
+        return Pushgateway(url, self.settings.spool).push(stages)
 
     def _gateways(self) -> dict[str, set[str]]:
         """Return every Pushgateway with the rollouts that it is told about."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_rollout.plugin.stash import plans_key, world_key
+from pytest_rollout.plugin.stash import attempt_key, plans_key, world_key
 from pytest_rollout.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_rollout.plan.gates import Gate
     from pytest_rollout.plan.model import Stage
+    from pytest_rollout.plugin.attempt import Attempt
     from pytest_rollout.target import Target
     from pytest_rollout.verdict import CheckResult
 
@@ -35,6 +36,17 @@ def rollout_target(pytestconfig: pytest.Config) -> Target:
     if len(targets) != 1:
         raise EnvironmentUnready(f"these tests see {len(targets)} targets; run the folder of one plan at a time")
     return next(iter(targets.values()))
+
+
+@pytest.fixture
+def rollout_attempt(request: pytest.FixtureRequest) -> Attempt:
+    """The attempt that this test of a canary is a part of: ``slot``, ``key``, ``traceparent``, ``remaining()``."""
+    from pytest_rollout.plugin.attempt import attempt_of
+
+    if (known := request.config.stash.get(attempt_key, None)) is not None:
+        return known
+    mark = request.node.get_closest_marker("canary")
+    return attempt_of(str(mark.args[0]) if mark and mark.args else request.node.name)
 
 
 class Gates:
@@ -63,9 +75,9 @@ class Gates:
         """Assert a bare value: ``promql("sum(up)", at_least=2)``."""
         return self._judge(promql=query, **limits)
 
-    def canary(self, name: str, *, passes: int = 1, **limits: Any) -> CheckResult:
-        """Assert the history of a canary, running it now: ``canary("smoke", passes=2, across="30m")``."""
-        return self._judge(canary={"name": name, "passes": passes, **limits})
+    def canary(self, name: str, **history: Any) -> CheckResult:
+        """Assert the history of a canary, running it if it is due: ``canary("smoke", passes=2, across="30m")``."""
+        return self._judge(canary={"name": name, **history})
 
     def _judge(self, **keys: Any) -> CheckResult:
         from pytest_rollout.look import FLAG_STATE

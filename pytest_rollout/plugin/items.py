@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CHECK_PROPERTY = "rollout.check"
 RESULT_PROPERTY = "rollout.result"
+HEAD_PROPERTY = "rollout.evidence"
+"""In JUnit files: where the evidence log ended when the gate was judged."""
 
 _RAISED = {
     Verdict.BREACHED: GateBreached,
@@ -138,6 +140,8 @@ def conclude(item: pytest.Item, result: CheckResult) -> None:
         ("rollout.reason", data["reason"]),
         (RESULT_PROPERTY, json.dumps(data, allow_nan=False)),
     ]
+    if head := result.derivation.get("evidence", {}).get("head"):
+        item.user_properties.append((HEAD_PROPERTY, head))
     item.ihook.pytest_rollout_gate_evaluated(item=item, result=data)
     if raised := _RAISED.get(result.verdict):
         raise raised(explain(item.name, result, verbose=item.config.get_verbosity() > 0))

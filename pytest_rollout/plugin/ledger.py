@@ -7,7 +7,7 @@ cannot end as a pass.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -106,9 +106,12 @@ class Ledger:
         reruns = self._reruns.get(key, 0)
         return replace(result, message=f"{result.message} (run {reruns + 1} times)") if reruns else result
 
-    def document(self, *, version: str, finished_at: float, interrupted: bool) -> dict[str, Any]:
-        """Return the verdict document: builtins only."""
-        doubtful = bool(self.faults) or interrupted
+    def document(
+        self, *, version: str, finished_at: float, interrupted: bool, more_faults: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Return the verdict document: builtins only. ``more_faults`` keep from GO, too, but are not kept here."""
+        faults = [*self.faults, *more_faults]
+        doubtful = bool(faults) or interrupted
         stages = [self._stage(info, finished_at, doubtful=doubtful) for info in self._stages.values()]
         decision = overall(Decision(stage["decision"]) for stage in stages)
         return {
@@ -116,7 +119,7 @@ class Ledger:
             "decision": decision.value,
             "rehearsal": any(stage["rehearsal"] for stage in stages),
             "complete": True,
-            "faults": list(self.faults),
+            "faults": faults,
             "started_at": min((stage["started_at"] for stage in stages), default=finished_at),
             "finished_at": finished_at,
             "versions": {"pytest-rollout": version},

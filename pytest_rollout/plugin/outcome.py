@@ -11,10 +11,13 @@ import pytest
 from pytest_rollout.errors import GateInconclusive
 from pytest_rollout.plugin.items import CHECK_PROPERTY, RESULT_PROPERTY, GateItem
 from pytest_rollout.plugin.ledger import badness
+from pytest_rollout.publish.redact import without_userinfo
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken, inconclusive
 
 FAULT_PROPERTY = "rollout.fault"
 """On the report of a phase that raised: what kind of failure it was."""
+TRANSPORT_PROPERTY = "rollout.transport"
+"""On the same report: there if nothing but the way to the system failed."""
 _DECIDED_PHASES = ("setup", "call", "teardown")
 
 
@@ -34,6 +37,8 @@ class ItemHooks:
         report = yield
         if call.excinfo is not None and not isinstance(call.excinfo.value, pytest.skip.Exception):
             report.user_properties.append((FAULT_PROPERTY, classify(call.excinfo.value)))
+            if is_transport_fault(call.excinfo.value):
+                report.user_properties.append((TRANSPORT_PROPERTY, type(call.excinfo.value).__name__))
         return report
 
 
@@ -45,6 +50,18 @@ def classify(exc: BaseException) -> str:
     if isinstance(exc, GateInconclusive):
         return "inconclusive"
     return "failed" if isinstance(exc, AssertionError | pytest.fail.Exception) else "error"
+
+
+def is_transport_fault(exc: BaseException) -> bool:
+    """Whether an exception says that the system was not reached: nothing about what it would have done.
+
+    By name, so that neither httpx nor Playwright has to be there.
+    """
+    if isinstance(exc, BaseExceptionGroup):
+        return all(map(is_transport_fault, exc.exceptions))
+    kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(exc).__mro__}
+    by_browser = "playwright.Error" in kinds and "net::ERR_" in str(exc) and "net::ERR_ABORTED" not in str(exc)
+    return isinstance(exc, ConnectionError) or "httpx.TransportError" in kinds or by_browser
 
 
 def check_keys(report: pytest.TestReport) -> list[str]:
@@ -117,10 +134,11 @@ def _last(report: pytest.TestReport, name: str) -> str | None:
 
 
 def first_line(report: pytest.TestReport) -> str:
-    """Return what a failed report says, in one line."""
+    """Return what a failed report says, in one line, and without the credentials of URLs: it is kept for ever."""
     crash: Any = getattr(report.longrepr, "reprcrash", None)
     text = str(crash.message) if crash is not None else str(report.longrepr or "no explanation")
-    return text.strip().splitlines()[0][:300] if text.strip() else "no explanation"
+    line = text.strip().splitlines()[0] if text.strip() else "no explanation"
+    return without_userinfo(line)[:300]
 
 
 def _skip_reason(report: pytest.TestReport) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_rollout.errors import EvidenceError
 from pytest_rollout.units import parse_duration
 
 _PUSH = ("always", "never")
@@ -25,7 +26,10 @@ class Settings:
     faults: tuple[str, ...]
     push: bool
     reports: Path
-    evidence: Path
+    evidence: Path | str
+    """A file, or the URL of a PostgreSQL database."""
+    spool: Path
+    """Folder for what could not be pushed yet."""
     flipped_at: float | None
     canary: str | None
 
@@ -33,6 +37,7 @@ class Settings:
     def of(cls, config: pytest.Config) -> Settings:
         """Read the settings of a run. Raises pytest.UsageError."""
         get = config.getoption
+        evidence = _address(config, get("rollout_evidence") or config.getini("rollout_evidence"))
         return cls(
             plans=tuple(config.rootpath / place for place in config.getini("rollout_plans")),
             environment=get("rollout_env") or config.getini("rollout_environment"),
@@ -40,7 +45,8 @@ class Settings:
             faults=tuple(get("rollout_fault")),
             push=_push(get("rollout_push") or config.getini("rollout_push")),
             reports=_path(config, get("rollout_reports") or config.getini("rollout_reports")),
-            evidence=_path(config, get("rollout_evidence") or config.getini("rollout_evidence")),
+            evidence=evidence,
+            spool=(evidence.parent if isinstance(evidence, Path) else config.rootpath / ".rollout") / "spool",
             flipped_at=_instant(get("rollout_flipped_at")),
             canary=get("rollout_canary"),
         )
@@ -58,7 +64,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption("--rollout-push", choices=_PUSH, help="Push results to the Pushgateway")
     group.addoption("--rollout-reports", metavar="DIR", help="Folder for verdict.json and screenshots")
-    group.addoption("--rollout-evidence", metavar="FILE", help="The evidence log")
+    group.addoption("--rollout-evidence", metavar="PLACE", help="The evidence log: a file, or a postgresql:// URL")
     group.addoption(
         "--rollout-flipped-at",
         metavar="TIME",
@@ -69,7 +75,9 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("rollout_environment", "Environment of the plan to judge", default="sandbox")
     parser.addini("rollout_push", "Push results to the Pushgateway: always or never", default="always")
     parser.addini("rollout_reports", "Folder for verdict.json and screenshots", default="reports")
-    parser.addini("rollout_evidence", "The evidence log", default=".rollout/evidence.db")
+    parser.addini(
+        "rollout_evidence", "The evidence log: a file, or a postgresql:// URL", default=".rollout/evidence.db"
+    )
 
 
 def only_looks(config: pytest.Config) -> bool:
@@ -78,7 +86,19 @@ def only_looks(config: pytest.Config) -> bool:
 
 
 def _path(config: pytest.Config, text: str) -> Path:
-    return config.rootpath / Path(text).expanduser()
+    return (config.rootpath / Path(text).expanduser()).resolve()
+
+
+def _address(config: pytest.Config, text: str) -> Path | str:
+    if "://" not in text:
+        return _path(config, text)
+    from pytest_rollout.evidence.database import url_of
+
+    try:
+        url_of(text)  # before anything is written: a password would stand in every report
+    except EvidenceError as exc:
+        raise pytest.UsageError(f"--rollout-evidence: {exc}") from None
+    return text
 
 
 def _push(word: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rollout.units import format_duration, format_value
+from pytest_rollout.units import format_duration, format_moment, format_value
 
 _HEADINGS = ("check", "verdict", "value", "limit", "window", "samples")
 _COLOURS = {
@@ -31,13 +31,25 @@ def summary(reporter: pytest.TerminalReporter, document: Mapping[str, Any], note
     for stage in document["stages"]:
         reporter.section(_title(stage), sep="=", **_COLOURS[stage["decision"]])
         _table(reporter, stage["checks"])
+        for waiver in stage["waivers"]:
+            reporter.write_line(waiver_line(waiver), yellow=True)
     for fault in document["faults"]:
         reporter.write_line(f"not complete: {fault}", yellow=True)
     for note in notes:
         reporter.write_line(note)
+    if document["evidence"]["head"]:
+        reporter.write_line(f"evidence {document['evidence']['head']}  {document['evidence']['log']}")
     rehearsal = " (REHEARSAL)" if document["rehearsal"] else ""
     reporter.write(f"decision: {document['decision']}{rehearsal}", **_COLOURS[document["decision"]])
     reporter.write_line(f"  {path}")
+
+
+def waiver_line(waiver: Mapping[str, Any]) -> str:
+    """Return what is said of a waiver, beside whatever the verdict of its check is."""
+    until = format_moment(waiver["expires_at"])
+    return (
+        f"WAIVED: {waiver['check']}, by {waiver['by']} until {until}: {waiver['reason']}; it does not count as passed"
+    )
 
 
 def _title(stage: Mapping[str, Any]) -> str:

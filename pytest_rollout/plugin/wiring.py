@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,13 +32,15 @@ def set_up(config: pytest.Config, markers: Iterable[str]) -> None:
 def _withdraw_verdict(config: pytest.Config, why: Exception) -> None:
     """Let no older verdict stand for a run that could not start."""
     from pytest_rollout.plugin.ledger import Ledger, pending_document
+    from pytest_rollout.plugin.witness import told_before
     from pytest_rollout.publish.verdict_file import write_verdict
 
     folder = config.getoption("rollout_reports") or config.getini("rollout_reports")
     path = config.rootpath / folder / "verdict.json"
     if path.exists() and not hasattr(config, "workerinput"):
         empty = Ledger().document(version=__version__, finished_at=time.time(), interrupted=True)
-        write_verdict(path, pending_document(empty, f"the run did not start: {why}"))
+        document = pending_document(empty, f"the run did not start: {why}")
+        write_verdict(path, {**document, "evidence": told_before(path)})
 
 
 def _set_up(config: pytest.Config, markers: Iterable[str]) -> None:
@@ -107,13 +110,16 @@ def _register_fixtures(config: pytest.Config) -> None:
 
 
 def _register_recorder(config: pytest.Config, settings: Settings, plans: list[Path]) -> None:
-    from pytest_rollout.plugin.recorder import Recorder
+    from pytest_rollout.plugin.deadline import Deadline
+    from pytest_rollout.plugin.recorder import DEADLINE_PLUGIN, Recorder
 
     if len(plans) != 1:
         names = ", ".join(plan.name for plan in plans) or "none"
         raise pytest.UsageError(f"--rollout-canary needs the folder of exactly one plan as argument; found {names}")
     if config.getoption("dist", "no") != "no":
         raise pytest.UsageError("--rollout-canary runs in one process; leave -n away, or give -n0")
+    if (deadline := Deadline.of(os.environ)) is not None:
+        config.pluginmanager.register(deadline, DEADLINE_PLUGIN)
     config.pluginmanager.register(Recorder(config, settings, plans[0]), "rollout-recorder")
 
 

@@ -10,28 +10,33 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_rollout.errors import EnvironmentUnready
 from pytest_rollout.plugin.settings import Settings
-from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken
+from pytest_rollout.verdict import CheckResult, Reason, broken
 
 if TYPE_CHECKING:
-    from pytest_rollout.evidence.log import EvidenceLog, Place
+    from pytest_rollout.archive import Archive
+    from pytest_rollout.canary import CanaryRunner
+    from pytest_rollout.evidence.log import EvidenceLog
+    from pytest_rollout.evidence.people import Found
+    from pytest_rollout.evidence.record import Place
+    from pytest_rollout.judge.history import FlagReading
+    from pytest_rollout.judge.slot import Slot
     from pytest_rollout.plan.gates import Gate
     from pytest_rollout.plan.loader import LoadedPlan
     from pytest_rollout.plan.model import Stage
     from pytest_rollout.sandbox import Sandbox
+    from pytest_rollout.schedule.keeper import Keeper
+    from pytest_rollout.sources.flags import FlagReader
     from pytest_rollout.sources.http import Http
     from pytest_rollout.stage import Progress, Scene
     from pytest_rollout.target import Target
 
 T = TypeVar("T")
 Results = Mapping[str, CheckResult]
-EVIDENCE_FOLDER = "evidence"
-"""Where in the reports the evidence of each stage is kept."""
 
 
 class World:
@@ -48,6 +53,8 @@ class World:
         self.canary_arguments: Sequence[str] = ()
         """What the pytest processes of canaries are given beside what they need."""
         self.records_browser = False
+        self.say: Callable[[str], None] = lambda _: None
+        """Told in a line what went wrong beside the evidence, such as a push."""
         self._sandbox: Sandbox | None = None
         self._kept: dict[tuple[object, ...], object] = {}
         self._http: list[Http] = []
@@ -122,24 +129,33 @@ class World:
 
     def place(self, path: Path) -> Place:
         """Return what evidence is filed under. Raises PlanError, EnvironmentUnready."""
-        from pytest_rollout.evidence.log import Place
+        from pytest_rollout.evidence.record import Place
         from pytest_rollout.sources.http import without_credentials
 
         target = self.target(path)
         return Place(self.plan(path).plan.rollout, target.environment, without_credentials(target.url))
 
-    def scene(self, path: Path, stage: Stage) -> Scene:
-        """Return a stage with the sources of its evidence. Raises PlanError, EnvironmentUnready."""
-        from pytest_rollout.canary import CanaryRunner
-        from pytest_rollout.sources.flags import FlagReader
-        from pytest_rollout.sources.prometheus import Prometheus
-        from pytest_rollout.sources.recording import Recording
-        from pytest_rollout.stage import Scene
+    def flags(self, path: Path) -> FlagReader | None:
+        """Return what reads flags, if the environment names a service. Raises PlanError, EnvironmentUnready."""
+        return self._once(("flags", path), lambda: self._flag_reader(self.target(path)))
 
-        target = self.target(path)
-        recording = Recording(self._client({}), target.prometheus) if target.prometheus else None
+    def _flag_reader(self, target: Target) -> FlagReader | None:
+        from pytest_rollout.sources.flags import FlagReader
+
         token = {"Authorization": f"Bearer {target.flags_token}"} if target.flags_token else {}
-        runner = CanaryRunner(
+        return FlagReader(target.flags_url, self._client(token)) if target.flags_url else None
+
+    def flag_state(self, path: Path) -> tuple[FlagReading, ...]:
+        """Return every flag of a plan as it is now. Raises PlanError, EnvironmentUnready."""
+        from pytest_rollout.flag_state import read_flag_state
+
+        return read_flag_state(self.plan(path).plan, self.flags(path))
+
+    def runner(self, path: Path) -> CanaryRunner:
+        """Return what runs the canaries of a plan. Raises PlanError, EnvironmentUnready."""
+        from pytest_rollout.canary import CanaryRunner
+
+        return CanaryRunner(
             log=self.evidence(),
             place=self.place(path),
             folder=path.parent,
@@ -149,16 +165,65 @@ class World:
             browser=self.records_browser,
             sandbox_state=self.sandbox_state,
         )
+
+    def keeper(self, path: Path) -> Keeper:
+        """Return what keeps the slots of a plan's canaries. Raises PlanError, EnvironmentUnready."""
+        from pytest_rollout.schedule.keeper import Keeper
+
+        target, place = self.target(path), self.place(path)
+
+        def on_slots(slots: Sequence[Slot]) -> None:
+            if self.settings.push and target.pushgateway:
+                self._tell_heartbeat(target.pushgateway, target.time_scale, place, slots[-1])
+
+        schedules = self.plan(path).plan.canaries
+        return Keeper(runner=self.runner(path), schedules=schedules, scale=target.time_scale, on_slots=on_slots)
+
+    def _tell_heartbeat(self, gateway: str, scale: float, place: Place, slot: Slot) -> None:
+        from pytest_rollout.heartbeat import Heartbeat
+
+        spool = self.settings.spool
+        told = Heartbeat(log=self.evidence(), place=place, gateway=gateway, spool=spool, scale=scale).tell(slot)
+        if told:
+            self.say(told)
+
+    def scene(self, path: Path, stage: Stage) -> Scene:
+        """Return a stage with the sources of its evidence. Raises PlanError, EnvironmentUnready."""
+        from pytest_rollout.evidence.runs import look
+        from pytest_rollout.sources.prometheus import Prometheus
+        from pytest_rollout.sources.recording import Recording
+        from pytest_rollout.stage import Scene
+
+        target = self.target(path)
+        recording = Recording(self._client({}), target.prometheus) if target.prometheus else None
+        loaded = self.plan(path)
         return Scene(
+            rollout=loaded.plan.rollout,
+            plan=loaded.digest,
             stage=stage,
             target=target,
             prometheus=Prometheus(target.prometheus, recording) if target.prometheus and recording else None,
-            flags=FlagReader(target.flags_url, self._client(token)) if target.flags_url else None,
-            canaries=runner,
+            flags=self.flags(path),
+            canaries=self.runner(path),
+            slots=self.keeper(path),
+            periods={name: schedule.every for name, schedule in loaded.plan.canaries.items()},
+            answers=functools.partial(self._answers, path, stage),
             flipped_at=self.settings.flipped_at,
-            looks=functools.partial(self.evidence().look, self.place(path), stage.marker),
+            looks=functools.partial(look, self.evidence(), self.place(path), stage.marker),
             recording=recording,
         )
+
+    def _answers(self, path: Path, stage: Stage, gate: str, now: float) -> Found:
+        from pytest_rollout.evidence.people import Asked, answers
+
+        asked = Asked(
+            place=self.place(path),
+            stage=stage.marker,
+            gate=gate,
+            flags=stage.wanted,
+            canaries={one.canary.name for one in stage.gates if one.canary is not None},
+        )
+        return answers(self.evidence(), asked, now)
 
     def stage_results(self, path: Path, stage: Stage, gates: Sequence[Gate], progress: Progress) -> Results:
         """Return the results of a stage's gates. Judged once per run, also when xdist spreads the items.
@@ -194,26 +259,18 @@ class World:
 
         ``name`` tells the gates of a Python test from those of the plan.
         """
-        from pytest_rollout.replay import bundle, write_bundle
         from pytest_rollout.stage import decide
 
         wait = scene.target.wait if self.settings.wait is None else self.settings.wait
         decided = decide(scene, gates, wait=wait, exhaustive=bool(self.settings.faults), progress=progress)
-        rollout = self.plan(path).plan.rollout
-        file = "-".join(filter(None, (rollout, scene.stage.marker, name))) + ".json.gz"
-        try:
-            digest = write_bundle(
-                self.settings.reports / EVIDENCE_FOLDER / file, bundle(rollout, scene, gates, decided)
-            )
-        except OSError as exc:
-            return {gate: _unkept(result, exc) for gate, result in decided.results.items()}
-        kept = {"file": f"{EVIDENCE_FOLDER}/{file}", "sha256": digest}
-        return {
-            gate: result
-            if gate in decided.earlier
-            else replace(result, derivation={**result.derivation, "evidence": kept})
-            for gate, result in decided.results.items()
-        }
+        stage = scene.stage.marker
+        return self.archive(path).keep(f"{stage}-{name}" if name else stage, scene, gates, decided)
+
+    def archive(self, path: Path) -> Archive:
+        """Return where decisions about a plan are kept. Raises PlanError, EnvironmentUnready."""
+        from pytest_rollout.archive import Archive
+
+        return Archive(self.settings.reports, self.evidence(), self.place(path))
 
     def _client(self, headers: Mapping[str, str]) -> Http:
         from pytest_rollout.sources.http import Http
@@ -226,11 +283,6 @@ class World:
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]  # type: ignore[return-value]
-
-
-def _unkept(result: CheckResult, exc: OSError) -> CheckResult:
-    said = f"the evidence cannot be kept: {exc}; make the reports folder writable, or free some space"
-    return broken(Reason.EVIDENCE, said) if result.verdict is Verdict.PASSED else result
 
 
 @contextlib.contextmanager

@@ -19,19 +19,18 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pytest_rollout.errors import PublishError
 from pytest_rollout.publish.spool import Payload, Spool
 from pytest_rollout.verdict import Decision, Verdict
 
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+Metric = tuple[str, str, tuple[str, ...], Sequence[tuple[tuple[str, ...], float | None]]]
+"""Name, help text, label names, samples; a sample is the labels' values and a number, or None if it is not known."""
 
-_Metric = tuple[str, str, tuple[str, ...], Sequence[tuple[tuple[str, ...], float | None]]]
-"""Name, help text, label names, samples."""
-
+JOB = "pytest_rollout"
+"""The label `job` of everything that is pushed."""
 _HALF_LINE = 150
 
 
@@ -48,25 +47,40 @@ class PushOutcome:
     """Payloads that now wait on disk for this gateway."""
 
 
-def families(stage: Mapping[str, Any], finished_at: float) -> CollectorRegistry:
-    """Return the metrics of one stage entry of the verdict document; `finished_at` in unix seconds.
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Metrics that a Pushgateway keeps together, under the labels that tell them from others."""
+
+    labels: Mapping[str, str]
+    """Beside `job`. No run ids: a group lives for ever."""
+    metrics: Sequence[Metric]
+
+
+def stage_group(stage: Mapping[str, Any]) -> Group:
+    """Return the metrics of one stage entry of the verdict document.
 
     Raises KeyError when the entry lacks a field. docs/metrics.md says what each metric means.
     """
-    from prometheus_client import CollectorRegistry, Gauge
+    labels = {"instance": stage["environment"], "rollout": stage["rollout"], "stage": str(stage["stage"])}
+    return Group(labels, tuple(_metrics(stage, stage["finished_at"])))
+
+
+def exposition(metrics: Iterable[Metric]) -> str:
+    """Return metrics in the text format of Prometheus, each a gauge; what is not known is left out."""
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
     registry = CollectorRegistry()
-    for name, text, labels, samples in _metrics(stage, finished_at):
+    for name, text, labels, samples in metrics:
         gauge = Gauge(name, text, labels, registry=registry)
         known = [(at, value) for at, value in samples if value is not None and not math.isnan(value)]
         # POST leaves a family alone that the body has no sample of. Without this one, which is no number, a
         # run without any value would leave the last run's values standing beside its own verdict.
         for at, value in known or [(("",) * len(labels), math.nan)]:
             (gauge.labels(*at) if labels else gauge).set(value)
-    return registry
+    return generate_latest(registry).decode()
 
 
-def _metrics(stage: Mapping[str, Any], finished_at: float) -> Iterator[_Metric]:
+def _metrics(stage: Mapping[str, Any], finished_at: float) -> Iterator[Metric]:
     checks, decision, started = stage["checks"], stage["decision"], stage["started_at"]
     yield (
         "rollout_stage_decision",
@@ -115,13 +129,14 @@ class Pushgateway:
             self._headers["Authorization"] = _authorization(token, credentials or "")
 
     def push(self, stages: Iterable[Mapping[str, Any]]) -> PushOutcome:
-        """Send each stage entry to its own group; what cannot be sent in time is kept, and nothing raises."""
-        from prometheus_client import generate_latest
+        """Send each stage entry of the verdict document to its own group, as `send` does."""
+        return self.send(map(stage_group, stages))
 
+    def send(self, groups: Iterable[Group]) -> PushOutcome:
+        """Send groups; what cannot be sent in time is kept, and nothing raises."""
         delivery = _Delivery(time.monotonic() + self.timeout)
-        for stage in stages:
-            body = generate_latest(families(stage, stage["finished_at"])).decode()
-            delivery.fresh.append(self._spool.put(_group(stage), body, delivery.notes))
+        for group in groups:
+            delivery.fresh.append(self._spool.put(_path(group), exposition(group.metrics), delivery.notes))
         # prometheus_client's own timeout holds for each read, so a dripping gateway stretches it without end.
         worker = threading.Thread(target=self._deliver, args=(delivery,), name="rollout-push", daemon=True)
         worker.start()
@@ -219,11 +234,9 @@ def _fault(response: HTTPResponse) -> str | None:
     return f"HTTP {response.status}: {body or response.reason}"
 
 
-def _group(stage: Mapping[str, Any]) -> str:
-    """Return the URL path of the stage's group. No run ids in it: a group lives for ever."""
-    key = {"job": "pytest_rollout", "instance": stage["environment"], "rollout": stage["rollout"]}
-    key["stage"] = stage["stage"]
-    return "/metrics" + "".join(f"/{name}{_segment(str(value))}" for name, value in key.items())
+def _path(group: Group) -> str:
+    """Return the URL path of a group."""
+    return "/metrics" + "".join(f"/{name}{_segment(value)}" for name, value in {"job": JOB, **group.labels}.items())
 
 
 def _segment(value: str) -> str:

@@ -9,8 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pytest_rollout.publish.verdict_file import write_atomic
+
 REDACTED = "REDACTED"
 _SENSITIVE = re.compile(r"authorization|cookie|token|secret|api-?key|password", re.IGNORECASE)
+_USERINFO = re.compile(r"://(?:[^/@\s]*@|[^/@\s:]*:[^/@\s]*(?=\.\.\.))")
+"""The second is what pytest leaves of a URL when it shortens a line."""
 _JSON_MEMBERS = (".har", ".network", ".trace")
 
 
@@ -70,3 +74,15 @@ def _scrub(value: Any, *, secret: bool = False) -> Any:
     if "value" in value and (secret or _SENSITIVE.search(str(value.get("name", "")))):
         return {**value, "value": REDACTED}
     return {key: _scrub(item, secret=key == "cookies") for key, item in value.items()}
+
+
+def without_userinfo(text: str) -> str:
+    """Return a text whose URLs have no user and no password any more."""
+    return _USERINFO.sub("://", text)
+
+
+def redact_log(path: Path) -> None:
+    """Rewrite a text file without the credentials of the URLs in it. Raises OSError."""
+    text = path.read_bytes().decode(errors="replace")
+    if (clean := without_userinfo(text)) != text:
+        write_atomic(path, clean)

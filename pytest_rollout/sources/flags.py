@@ -6,16 +6,19 @@ faults and return the caller's default.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from pytest_rollout.errors import SourceError
+from pytest_rollout.errors import SourceError, SourceUnreachable
 from pytest_rollout.judge.history import FlagReading
 from pytest_rollout.sources.answers import read_json
 from pytest_rollout.sources.http import Transport, retried, without_credentials
 
 EVALUATED = frozenset({"STATIC", "TARGETING_MATCH", "SPLIT", "DISABLED"})
+UNREACHABLE = "UNREACHABLE"
+"""Reason of a reading for which nobody answered: the next one will not fare better."""
 _RETRY_BUDGET = 2.0
 
 
@@ -31,6 +34,8 @@ class FlagReader:
         """Return what the service says; every fault is in the reading, nothing is raised."""
         try:
             return self._read(flag, cohort)
+        except SourceUnreachable as exc:
+            return replace(_faulty(flag, cohort, str(exc)), reason=UNREACHABLE)
         except (SourceError, ValueError) as exc:
             return _faulty(flag, cohort, str(exc))
 
@@ -70,12 +75,15 @@ def _reading(flag: str, cohort: str, body: dict[str, Any]) -> FlagReading:
     if not isinstance(value, bool):
         return _faulty(flag, cohort, f"the value {value!r} is not a boolean")
     metadata = body.get("metadata")
+    told: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
+    changed_by = told.get("changedBy")
     return FlagReading(
         flag=flag,
         cohort=cohort,
         value=value,
         reason=reason,
-        changed_at=_instant(metadata.get("changedAt")) if isinstance(metadata, dict) else None,
+        changed_at=_instant(told.get("changedAt")),
+        changed_by=changed_by if isinstance(changed_by, str) and changed_by.strip() else None,
     )
 
 

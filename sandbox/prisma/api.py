@@ -48,13 +48,30 @@ def summaries(call: Call) -> Response:
 
 
 def pay(call: Call) -> Response:
-    """POST /api/payments: 201 if made, 400 if refused, 500 if it failed and was rolled back."""
+    """POST /api/payments: 201 if made, 400 if refused, 500 if it failed and was rolled back.
+
+    With the header Idempotency-Key the same request again is the same payment; 409 if it is another request.
+    """
     try:
-        result = call.site.orchestrator.process(_order(call.body), call.caller)
+        result = call.site.orchestrator.process(_order(call.body), call.caller, call.idempotency_key)
     except RefusedError as refusal:
-        return JSONResponse({"success": False, "message": str(refusal)}, 400)
-    headers = {"x-correlation-id": call.caller.correlation_id}
-    return JSONResponse(result.as_json(), 201 if result.success else 500, headers)
+        return _refused(call, refusal)
+    return JSONResponse(result.as_json(), 201 if result.success else 500, call.caller.headers)
+
+
+def reverse(call: Call) -> Response:
+    """POST /api/payments/{id}/reversal: 201 if taken back, now or before, 404 if unknown, 409 if a reversal itself."""
+    payment_id = call.request.path_params["id"]
+    try:
+        reversal_id = call.site.orchestrator.reverse(payment_id, call.caller)
+    except RefusedError as refusal:
+        return _refused(call, refusal)
+    answer = {"success": True, "paymentId": reversal_id, "reversalOf": payment_id}
+    return JSONResponse(answer, 201, call.caller.headers)
+
+
+def _refused(call: Call, refusal: RefusedError) -> Response:
+    return JSONResponse({"success": False, "message": str(refusal)}, refusal.status, call.caller.headers)
 
 
 def _order(body: bytes) -> PaymentOrder:
@@ -99,6 +116,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("/api/invoices", "GET", invoices),
     ("/api/payments", "GET", payments),
     ("/api/payments", "POST", pay),
+    ("/api/payments/{id:int}/reversal", "POST", reverse),
     ("/api/sales-partners", "GET", partners),
     ("/api/agent-summaries", "GET", summaries),
     ("/api/audit", "GET", audit),

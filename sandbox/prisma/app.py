@@ -92,7 +92,7 @@ def _site(config: Config) -> Site:
             created_at=None if config.since is None else datetime.fromtimestamp(config.since, UTC),
             stuck="kill-switch-stuck" in config.faults,
         ),
-        orchestrator=Orchestrator(engine, metrics, log),
+        orchestrator=Orchestrator(engine, metrics, log, config.faults),
         settings=Settings(engine, metrics, _vault(config, metrics, log)),
         legacy=Legacy(config.directory),
         distance=Distance(_SLOW if "slow-reads" in config.faults else 1),

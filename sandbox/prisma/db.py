@@ -63,7 +63,10 @@ class Invoice(Base):
 
 
 class Payment(Base):
-    """A payment of an agent; ``invoice_id`` is the first invoice it settled."""
+    """A payment of an agent; ``invoice_id`` is the first invoice it settled.
+
+    A reversal has a negative amount, and in ``reversal_of`` the payment that it takes back.
+    """
 
     __tablename__ = "payments"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -73,6 +76,7 @@ class Payment(Base):
     method: Mapped[str]
     reference: Mapped[str]
     note: Mapped[str | None]
+    reversal_of: Mapped[int | None] = mapped_column("reversalOf", ForeignKey("payments.id"), unique=True)
     recorded_at: Mapped[str] = mapped_column("recordedAt")
     created_at: Mapped[str] = mapped_column("createdAt")
 
@@ -88,7 +92,10 @@ class Wallet(Base):
 
 
 class WalletTransaction(Base):
-    """A movement of a wallet: a deposit (positive) or the settlement of an invoice (negative)."""
+    """A movement of a wallet: a deposit (positive) or the settlement of an invoice (negative).
+
+    A reversal moves the other way. ``status_before`` is the invoice's, for the day the settlement is taken back.
+    """
 
     __tablename__ = "wallet_transactions"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -97,7 +104,17 @@ class WalletTransaction(Base):
     invoice_id: Mapped[int | None] = mapped_column("invoiceId", ForeignKey("invoices.id"))
     kind: Mapped[str]
     amount: Mapped[int]
+    status_before: Mapped[str | None] = mapped_column("statusBefore")
     created_at: Mapped[str] = mapped_column("createdAt")
+
+
+class KeptAnswer(Base):
+    """What a payment with an Idempotency-Key was answered; ``order`` and ``answer`` are JSON."""
+
+    __tablename__ = "kept_answers"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    order: Mapped[str]
+    answer: Mapped[str]
 
 
 class AuditEntry(Base):

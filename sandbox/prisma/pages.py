@@ -116,12 +116,14 @@ def pay(call: Call) -> Response:
     toast = _pay(call)
     if call.has("payment-failure-shown-as-success") and not toast.success:
         toast = Toast("payment_made", "", success=True)
-    return _payments(call, "", toast)
+    page = _payments(call, "", toast)
+    page.headers.update(call.caller.headers)
+    return page
 
 
 def _pay(call: Call) -> Toast:
     try:
-        result = call.site.orchestrator.process(_order(call.form), call.caller)
+        result = call.site.orchestrator.process(_order(call.form), call.caller, call.idempotency_key)
     except RefusedError as refusal:
         return Toast("payment_refused", str(refusal), success=False)
     if not result.success:
@@ -180,6 +182,8 @@ def portal(call: Call) -> Response:
     found = call.reads.portal(call.request.path_params["agentId"])
     if found is None:
         return Response(status_code=404)
+    if call.has("portal-total-stale"):
+        found["paid"] = call.site.first_paid.setdefault(found["agent"]["id"], found["paid"])
     columns = [[column for column in of if column.key != "agentName"] for of in (INVOICE_COLUMNS, PAYMENT_COLUMNS)]
     return _page(call, "portal.html", "portal", portal=found, columns=columns)
 

@@ -34,7 +34,18 @@ INVOICE = [
     "createdAt",
     "updatedAt",
 ]
-PAYMENT = ["id", "agentId", "invoiceId", "amount", "method", "reference", "note", "recordedAt", "createdAt"]
+PAYMENT = [
+    "id",
+    "agentId",
+    "invoiceId",
+    "amount",
+    "method",
+    "reference",
+    "note",
+    "reversalOf",
+    "recordedAt",
+    "createdAt",
+]
 PARTNER = ["id", "name", "commissionRate", "createdAt"]
 SUMMARY = [
     "agentId",

@@ -10,12 +10,16 @@ from sandbox.prisma.db import Agent, Invoice, Partner, Setting, Wallet
 from sandbox.prisma.ledger import PaymentOrder, UnitOfWork, record
 
 AGENTS, INVOICES, PAYMENTS, PARTNERS = 24, 60, 40, 4
+"""The people's. The canaries' agents and their invoices come after them."""
+SYNTHETIC_AGENTS = 2
 METHODS = ("EXTERNAL", "INTERNAL_SETTLEMENT", "ADJUSTMENT")
 _START = datetime(2025, 1, 5, tzinfo=UTC)
 _TODAY = datetime(2025, 7, 1, tzinfo=UTC)
 _FIRST = ("Ada", "Babak", "Clara", "Dara", "Emil", "Farah")
 _LAST = ("Arvand", "Bergmann", "Carlsen", "Delavar")
 _MONTHS = 6
+_SYNTHETIC_INVOICES = ((250, "UNPAID", "2025-08-15"), (100, "OVERDUE", "2025-06-20"), (400, "UNPAID", "2025-09-30"))
+"""Amount, status, due date. The domain's example, in another order than by due date, and one that stays untouched."""
 _INITIAL = ("DRAFT", "OVERDUE", "UNPAID", "UNPAID", "CANCELLED", "OVERDUE", "UNPAID", "OVERDUE", "UNPAID", "UNPAID")
 
 
@@ -25,9 +29,11 @@ def seed(engine: Engine) -> None:
         session.add_all([_partner(number) for number in range(1, PARTNERS + 1)])
         session.flush()
         session.add_all([_agent(number) for number in range(1, AGENTS + 1)])
+        session.add_all([_synthetic_agent(number) for number in range(1, SYNTHETIC_AGENTS + 1)])
         session.flush()
-        session.add_all([Wallet(agent_id=number, balance=0) for number in range(1, AGENTS + 1)])
+        session.add_all([Wallet(agent_id=number, balance=0) for number in range(1, AGENTS + SYNTHETIC_AGENTS + 1)])
         session.add_all([_invoice(number) for number in range(1, INVOICES + 1)])
+        session.add_all([one for number in range(1, SYNTHETIC_AGENTS + 1) for one in _synthetic_invoices(number)])
         session.add_all(_settings())
         session.flush()
         for number in range(1, PAYMENTS + 1):
@@ -55,6 +61,41 @@ def _agent(number: int) -> Agent:
         created_at=rfc3339(_START),
         updated_at=rfc3339(_START),
     )
+
+
+def _synthetic_agent(number: int) -> Agent:
+    """Return an agent that is there for one canary alone: nobody else pays for it."""
+    return Agent(
+        id=AGENTS + number,
+        code=f"SYN-{number:03}",
+        name=f"Synthetic {number}",
+        partner_id=1,
+        commission_rate=5,
+        status="ACTIVE",
+        email=f"synthetic{number}@example.test",
+        phone=f"+1555019{number:04}",
+        created_at=rfc3339(_START),
+        updated_at=rfc3339(_START),
+    )
+
+
+def _synthetic_invoices(agent: int) -> list[Invoice]:
+    issued = rfc3339(datetime(2025, 6, 1, tzinfo=UTC))
+    return [
+        Invoice(
+            agent_id=AGENTS + agent,
+            invoice_number=f"INV-SYN-{agent}-{number:04}",
+            amount=amount,
+            currency="IRR",
+            issue_date=issued,
+            due_date=f"{due}T00:00:00.000Z",
+            status=status,
+            source="MANUAL",
+            created_at=issued,
+            updated_at=issued,
+        )
+        for number, (amount, status, due) in enumerate(_SYNTHETIC_INVOICES, start=1)
+    ]
 
 
 def _invoice(number: int) -> Invoice:

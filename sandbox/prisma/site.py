@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import parse_qs
 from uuid import uuid4
@@ -46,6 +46,8 @@ class Site:
     distance: Distance
     templates: Jinja2Templates
     errors: "OneInAHundred"
+    first_paid: dict[int, int] = field(default_factory=dict)
+    """The fault portal-total-stale: what each agent had paid when the portal first showed it."""
 
     def has(self, fault: str) -> bool:
         """Return whether the fault is switched on."""
@@ -107,8 +109,15 @@ class Call:
     @cached_property
     def caller(self) -> Caller:
         """Who asks, with the correlation id of the header x-correlation-id or a new one."""
-        correlation_id = self.request.headers.get("x-correlation-id") or str(uuid4())
-        return Caller(self.cohort, correlation_id, self.site.flag_state(self.cohort))
+        headers = self.request.headers
+        correlation_id = headers.get("x-correlation-id") or str(uuid4())
+        trace_id = headers.get("traceparent", "--").split("-")[1]
+        return Caller(self.cohort, correlation_id, self.site.flag_state(self.cohort), trace_id)
+
+    @property
+    def idempotency_key(self) -> str:
+        """The header Idempotency-Key; empty without one."""
+        return self.request.headers.get("idempotency-key", "")
 
     @property
     def form(self) -> dict[str, str]:

@@ -1,158 +1,225 @@
-"""The evidence log: what was added is there, for every process, and what cannot be used says so."""
+"""The evidence log: what was appended is there, for every process, in one chain; in a file and in PostgreSQL."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import sqlite3
 import subprocess
 import sys
-import tempfile
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from pytest_rollout.errors import EvidenceError
-from pytest_rollout.evidence.log import EvidenceLog, Place
-from pytest_rollout.judge.history import CanaryRun, Looks
+from pytest_rollout.errors import AlreadyRecorded, EvidenceError
+from pytest_rollout.evidence.log import EvidenceLog
+from pytest_rollout.evidence.record import EMPTY, GENESIS, Head, Kind, Record
+from tests.evidence.logs import PLACE, Address, Open, broken, entry, execute, read
+from tests.postgres import Postgres
 
-PLACE = Place("shop", "staging", "http://shop")
-RUN = CanaryRun(
-    run_id="r1",
-    canary="smoke",
-    started_at=1_700_000_000.125,
-    ended_at=1_700_000_001.5,
-    outcome="ok",
-    message="grüße; DROP TABLE canary_runs",
-    attachments=("a.png", "b c.zip"),
-)
-ADVICE = "check that the folder is writable and the disk not full, or give another file with --rollout-evidence"
 WRITER = """
-    import sys, time
-    from pathlib import Path
-    from pytest_rollout.evidence.log import EvidenceLog, Place
-    from pytest_rollout.judge.history import CanaryRun
-
-    path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    log = EvidenceLog(path)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    for number in range(count):
-        run = CanaryRun(run_id=f"{name}{number}", canary="smoke", started_at=number, ended_at=number, outcome="ok")
-        log.add_run(run, Place("shop", "staging", "http://shop"))
-    print("written", flush=True)
-    sys.stdin.readline()
-"""
-
-LOOKER = """
     import sys
-    from pathlib import Path
-    from pytest_rollout.evidence.log import EvidenceLog, Place
+    from pytest_rollout.evidence.log import EvidenceLog
+    from pytest_rollout.evidence.record import Entry, Kind, Place
 
-    path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    log = EvidenceLog(path)
+    address, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    log = EvidenceLog(address)
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range(count):
-        looks = log.look(Place("shop", "staging", "http://shop"), "stage1", ["latency"], 5.0, float(ord(name) + number))
-        print(looks["latency"].count, looks["latency"].first_at)
+        place = Place("shop", "staging", "http://shop")
+        log.append([Entry(kind=Kind.CANARY_RUN, place=place, subject="smoke", at=number, key=f"{name}{number}")])
+    print("written", flush=True)
 """
-FLIP = 1_700_000_000.125
-
-Open = Callable[[Path], EvidenceLog]
 
 
-@pytest.fixture
-def open_log() -> Iterator[Open]:
-    opened: list[EvidenceLog] = []
-
-    def new(path: Path) -> EvidenceLog:
-        opened.append(EvidenceLog(path))
-        return opened[-1]
-
-    yield new
-    for log in opened:
-        log.close()
+def test_a_log_begins_empty(log: EvidenceLog) -> None:
+    assert log.head() == EMPTY
+    assert read(log) == []
+    assert log.latest(Kind.CANARY_RUN, PLACE, "smoke") is None
+    assert log.by_key("run:1") is None
+    assert list(log.records()) == []
+    assert broken(log) is None
 
 
-@pytest.fixture
-def log(tmp_path: Path, open_log: Open) -> EvidenceLog:
-    return open_log(tmp_path / ".rollout" / "evidence.db")
+def test_what_was_appended_is_read_back(log: EvidenceLog) -> None:
+    one = entry(at=1_700_000_000.125, data={"message": "grüße; DROP TABLE records", "n": [1, 0.1, None]}, key="run:1")
+    head = log.append([one])
+    (record,) = log.read(Kind.CANARY_RUN, PLACE, "smoke")
+    assert record == Record(
+        kind=one.kind,
+        place=PLACE,
+        subject="smoke",
+        at=one.at,
+        data=one.data,
+        key="run:1",
+        seq=1,
+        prev=GENESIS,
+        hash=head.hash,
+    )
+    assert record.head == head == log.head() == Head(1, record.hash)
+    assert log.latest(Kind.CANARY_RUN, PLACE, "smoke") == log.by_key("run:1") == record
+    assert list(log.records()) == [record]
 
 
-def ids(log: EvidenceLog, place: Place = PLACE, canary: str = "smoke") -> list[str]:
-    return [run.run_id for run in log.runs(canary, place)]
+def test_both_sorts_make_the_same_chain(log: EvidenceLog) -> None:
+    head = log.append([entry(at=0.1 + 0.2), entry("settlement", at=-0.0, data={"a": 1e300}), entry(at=1)])
+    assert head.hash == "5836c268bcf5a8bcf6663115be884f9ab6afb5103371ad7b6be477d900644d31"
 
 
-def numbered(number: int) -> CanaryRun:
-    return replace(RUN, run_id=f"r{number}", started_at=float(number))
+def test_each_record_has_the_hash_of_the_one_before(log: EvidenceLog) -> None:
+    for at in range(3):
+        log.append([entry(at=at), entry("settlement", at=at)])
+    records = list(log.records())
+    assert [record.seq for record in records] == [1, 2, 3, 4, 5, 6]
+    assert [record.prev for record in records] == [GENESIS, *(record.hash for record in records[:-1])]
+    assert broken(log) is None
 
 
-# --- what was added is there ---------------------------------------------------------------------------------
+def test_records_are_read_in_the_order_they_were_appended(log: EvidenceLog) -> None:
+    log.append([entry(at=at) for at in (30, 10, 20)])
+    assert read(log) == [30, 10, 20]
 
 
-def test_what_was_added_is_read_back(log: EvidenceLog) -> None:
-    log.add_run(RUN, PLACE)
-    assert log.runs("smoke", PLACE) == [RUN]
-    assert log.run("r1") == RUN
+@pytest.mark.parametrize(
+    ("since", "times"),
+    [(10, [30, 10, 20, 40]), (10.5, [30, 20, 40]), (25, [30, 40]), (40, [40]), (40.5, []), (5, [30, 10, 20, 40])],
+)
+def test_records_are_read_since_a_time_even_if_the_clock_was_set_back(
+    log: EvidenceLog, since: float, times: list[float]
+) -> None:
+    log.append([entry(at=at) for at in (30, 10, 20, 40)])
+    assert read(log, since=since) == times
+    last = log.latest(Kind.CANARY_RUN, PLACE, "smoke", since=since)
+    assert (last.at if last else None) == (times[-1] if times else None)
 
 
-def test_nothing_is_there_before(log: EvidenceLog) -> None:
-    assert log.runs("smoke", PLACE) == []
-    assert log.run("r1") is None
-
-
-@pytest.mark.parametrize("outcome", ["ok", "failed", "error"])
-def test_every_outcome_is_kept(log: EvidenceLog, outcome: str) -> None:
-    log.add_run(replace(RUN, outcome=outcome, attachments=(), message=""), PLACE)
-    assert [run.outcome for run in log.runs("smoke", PLACE)] == [outcome]
-
-
-def test_runs_come_in_the_order_of_time(log: EvidenceLog) -> None:
-    for number in (3, 1, 2):
-        log.add_run(numbered(number), PLACE)
-    assert ids(log) == ["r1", "r2", "r3"]
+def test_the_latest_since_a_time_may_be_an_earlier_one(log: EvidenceLog) -> None:
+    log.append([entry(at=at) for at in (30, 10)])
+    last = log.latest(Kind.CANARY_RUN, PLACE, "smoke", since=20)
+    assert last is not None
+    assert last.at == 30
 
 
 @pytest.mark.parametrize("other", ["rollout", "environment", "target"])
 def test_evidence_of_one_place_says_nothing_of_another(log: EvidenceLog, other: str) -> None:
-    log.add_run(RUN, replace(PLACE, **{other: "elsewhere"}))
-    assert ids(log) == []
-    assert ids(log, canary="other") == []
-    assert ids(log, replace(PLACE, **{other: "elsewhere"})) == ["r1"]
+    log.append([entry(place=replace(PLACE, **{other: "elsewhere"}))])
+    assert read(log) == []
+    assert len(log.read(Kind.CANARY_RUN, replace(PLACE, **{other: "elsewhere"}), "smoke")) == 1
 
 
-def test_another_canary_has_runs_of_its_own(log: EvidenceLog) -> None:
-    log.add_run(RUN, PLACE)
-    assert ids(log, canary="settlement") == []
+def test_another_subject_or_kind_has_records_of_its_own(log: EvidenceLog) -> None:
+    log.append([entry("settlement"), entry(kind=Kind.SLOT)])
+    assert read(log) == []
+    assert log.latest(Kind.CANARY_RUN, PLACE, "smoke") is None
+
+
+def test_a_key_is_recorded_once(log: EvidenceLog) -> None:
+    head = log.append([entry(key="run:1"), entry(), entry()])
+    with pytest.raises(AlreadyRecorded) as refused:
+        log.append([entry(key="run:2"), entry(key="run:1")])
+    assert str(refused.value) == f"run:1 is in the evidence log {log.address} already; nothing was written"
+    with pytest.raises(AlreadyRecorded) as refused:
+        log.append([entry(key="run:2"), entry(key="run:2")])
+    assert str(refused.value) == "run:2 is to be recorded twice at once; nothing was written"
+    assert log.head() == head
+
+
+def test_all_or_nothing_is_appended(log: EvidenceLog) -> None:
+    head = log.append([entry()])
+    with pytest.raises(EvidenceError, match="this cannot be recorded"):
+        log.append([entry(at=2.0), entry(data={"value": float("nan")})])
+    assert log.head() == head
+    assert log.append([]) == head
+
+
+def test_what_depends_on_the_log_is_appended_in_the_same_transaction(log: EvidenceLog) -> None:
+    with log.appending() as appending:
+        appending.append([entry(at=1.0)])
+        last = appending.latest(Kind.CANARY_RUN, PLACE, "smoke")
+        assert last is not None
+        appending.append([entry(at=last.at + 1)])
+    assert read(log) == [1.0, 2.0]
+    with suppress(ZeroDivisionError), log.appending() as appending:
+        appending.append([entry(at=3.0)])
+        appending.append([entry(at=1 / 0)])
+    assert read(log) == [1.0, 2.0]
+    assert broken(log) is None
+
+
+def test_a_snapshot_is_of_one_instant(log: EvidenceLog, open_log: Open) -> None:
+    before = log.append([entry()])
+    with log.snapshot() as snapshot:
+        assert snapshot.head() == before
+        open_log(log.address).append([entry(at=2.0)])
+        assert snapshot.head() == before
+        assert len(snapshot.read(Kind.CANARY_RUN, PLACE, "smoke")) == 1
+    assert read(log) == [1.0, 2.0]
+
+
+def test_records_are_streamed_after_a_seq(log: EvidenceLog) -> None:
+    log.append([entry(at=at) for at in range(2500)])
+    assert [record.seq for record in log.records(after=2498)] == [2499, 2500]
+    assert [record.at for record in log.records()] == list(range(2500))
+
+
+def test_many_keys_are_looked_up_at_once(log: EvidenceLog) -> None:
+    log.append([entry(at=at, key=str(at)) for at in range(1200)])
+    with pytest.raises(AlreadyRecorded, match="1199 is in the evidence log"):
+        log.append([entry(key=str(number)) for number in range(2399, 1198, -1)])
+
+
+def test_a_head_is_known_again(log: EvidenceLog) -> None:
+    heads = [log.append([entry(at=at)]) for at in range(3)]
+    assert all(log.had(head) for head in (EMPTY, *heads))
+    assert not log.had(Head(2, heads[0].hash))
+    assert not log.had(Head(4, heads[0].hash))
+    assert not log.had(Head(0, heads[0].hash))
 
 
 def test_a_restart_forgets_nothing(log: EvidenceLog, open_log: Open) -> None:
-    log.add_run(numbered(1), PLACE)
+    log.append([entry(at=1.0)])
     log.close()
     log.close()
-    again = open_log(log.path)
-    again.add_run(numbered(2), PLACE)
-    assert ids(again) == ids(log) == ["r1", "r2"]
+    again = open_log(log.address)
+    again.append([entry(at=2.0)])
+    assert read(again) == read(log) == [1.0, 2.0]
 
 
 def test_every_write_reaches_the_disk(log: EvidenceLog) -> None:
-    with log._connection() as connection:
-        found = [connection.execute(sa.text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")]
-    assert found == ["wal", 2]
+    with log.transaction() as connection:
+        if connection.dialect.name == "sqlite":
+            names = ("PRAGMA journal_mode", "PRAGMA synchronous")
+            assert [connection.execute(sa.text(name)).scalar() for name in names] == ["wal", 2]
+        else:
+            assert connection.execute(sa.text("SHOW synchronous_commit")).scalar() == "on"
+
+
+def test_a_server_that_does_not_wait_for_its_disk_is_told_to(postgres: Postgres, open_log: Open) -> None:
+    address = postgres.new_database()
+    name = address.split("?")[0].rpartition("/")[2]
+    execute(address, f"ALTER DATABASE {name} SET synchronous_commit = off")
+    with open_log(address).transaction() as connection:
+        assert connection.execute(sa.text("SHOW synchronous_commit")).scalar() == "on"
+
+
+def test_time_is_the_databases(log: EvidenceLog) -> None:
+    """Of one machine here, so they agree."""
+    before, now, after = time.time(), log.now(), time.time()
+    assert before - 1 < now < after + 1
+
+
+# --- several at once -----------------------------------------------------------------------------------------
 
 
 @contextmanager
-def writers(path: Path, *names: str, count: int, program: str = WRITER) -> Iterator[list[subprocess.Popen[str]]]:
+def writers(address: Address, names: Sequence[str], count: int) -> Iterator[list[subprocess.Popen[str]]]:
     """Start processes that are ready to write, and let them all begin at once."""
-    argv = [sys.executable, "-c", textwrap.dedent(program), str(path)]
+    argv = [sys.executable, "-c", textwrap.dedent(WRITER), str(address)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     running = [subprocess.Popen([*argv, name, str(count)], **pipes) for name in names]  # type: ignore[call-overload]
     try:
@@ -168,213 +235,39 @@ def writers(path: Path, *names: str, count: int, program: str = WRITER) -> Itera
             process.communicate()
 
 
-def test_processes_that_begin_at_once_all_write(log: EvidenceLog) -> None:
-    with writers(log.path, "a", "b", "c", count=5) as running:
-        said = [process.communicate("\n", timeout=30) for process in running]
-    assert [(out, err) for out, err in said] == [("written\n", "")] * 3
-    assert len(ids(log)) == 15
+def test_processes_that_begin_at_once_all_append_to_one_chain(log: EvidenceLog) -> None:
+    with writers(log.address, "abc", 20) as running:
+        said = [process.communicate(timeout=60) for process in running]
+    assert said == [("written\n", "")] * 3
+    assert len(read(log)) == 60
+    assert broken(log) is None
 
 
-def test_what_a_killed_process_wrote_is_there(log: EvidenceLog) -> None:
-    with writers(log.path, "a", count=2) as (process,):
-        assert process.stdout is not None
-        assert process.stdout.readline() == "written\n"
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-    assert ids(log) == ["a0", "a1"]
+def test_threads_may_share_a_log(log: EvidenceLog) -> None:
+    threads = [threading.Thread(target=lambda: [log.append([entry()]) for _ in range(5)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert log.head().count == 20
+    assert broken(log) is None
 
 
-# --- looks ---------------------------------------------------------------------------------------------------
+def test_who_reads_does_not_wait_for_who_writes(log: EvidenceLog, open_log: Open) -> None:
+    log.append([entry()])
+    with open_log(log.address).appending() as appending:
+        appending.append([entry(at=2.0)])
+        assert read(log) == [1.0]
+    assert read(log) == [1.0, 2.0]
 
 
-def look(log: EvidenceLog, at: float, **other: Any) -> dict[str, Looks]:
-    known = {"place": PLACE, "stage": "stage1", "gates": ["latency"], "flip": FLIP, **other}
-    return log.look(known["place"], known["stage"], known["gates"], known["flip"], at)
-
-
-def test_the_first_look_is_the_first(log: EvidenceLog) -> None:
-    assert look(log, 20.5, gates=["latency", "errors"]) == {"latency": Looks(1, 20.5), "errors": Looks(1, 20.5)}
-
-
-def test_looks_are_counted_from_the_first_on(log: EvidenceLog) -> None:
-    assert [look(log, at)["latency"] for at in (20.5, 30.0, 10.0)] == [
-        Looks(1, 20.5),
-        Looks(2, 20.5),
-        Looks(3, 10.0),  # the clock was set back
-    ]
-
-
-def test_only_gates_that_are_looked_at_are_told(log: EvidenceLog) -> None:
-    look(log, 1.0, gates=["latency", "errors"])
-    assert look(log, 2.0, gates=["errors", "new"]) == {"errors": Looks(2, 1.0), "new": Looks(1, 2.0)}
-    assert look(log, 3.0) == {"latency": Looks(2, 1.0)}
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"place": replace(PLACE, rollout="elsewhere")},
-        {"place": replace(PLACE, environment="elsewhere")},
-        {"place": replace(PLACE, target="elsewhere")},
-        {"stage": "stage2"},
-        {"flip": FLIP + 0.001},
-        {"flip": None},
-    ],
-    ids=["rollout", "environment", "target", "stage", "another flip", "no flip"],
-)
-def test_looks_elsewhere_say_nothing_of_these(log: EvidenceLog, other: dict[str, Any]) -> None:
-    assert look(log, 1.0, **other)["latency"] == Looks(1, 1.0)
-    assert look(log, 2.0)["latency"] == Looks(1, 2.0)
-    assert look(log, 3.0, **other)["latency"] == Looks(2, 1.0)
-    assert look(log, 4.0)["latency"] == Looks(2, 2.0)
-
-
-def test_a_restart_forgets_no_look(log: EvidenceLog, open_log: Open) -> None:
-    look(log, 1.0)
-    log.close()
-    assert look(open_log(log.path), 2.0)["latency"] == Looks(2, 1.0)
-
-
-def test_looks_of_processes_that_begin_at_once_are_all_counted(log: EvidenceLog) -> None:
-    """Each sees every look before its own: two that both believed to be the first would promise too much."""
-    with writers(log.path, "a", "b", "c", count=5, program=LOOKER) as running:
-        said = [process.communicate(timeout=30) for process in running]
-    assert [err for _, err in said] == [""] * 3
-    counts = sorted(int(line.split()[0]) for out, _ in said for line in out.splitlines())
-    assert counts == list(range(1, 16))
-    assert look(log, 1000.0, flip=5.0)["latency"] == Looks(16, 97.0)
-
-
-def test_a_file_of_before_there_were_looks_gets_them(log: EvidenceLog, open_log: Open) -> None:
-    log.add_run(RUN, PLACE)
-    log.close()
-    with closing(sqlite3.connect(log.path)) as connection:
-        connection.execute("DROP TABLE looks")
-    older = open_log(log.path)
-    assert look(older, 1.0)["latency"] == Looks(1, 1.0)
-    assert older.runs("smoke", PLACE) == [RUN]
-
-
-# --- what cannot be used says so -----------------------------------------------------------------------------
-
-
-def unusable(log: EvidenceLog, cause: str) -> None:
-    """Assert that neither reading nor writing works, and that it says why."""
-    uses: tuple[Callable[[], object], ...] = (
-        lambda: log.add_run(RUN, PLACE),
-        lambda: log.runs("smoke", PLACE),
-        lambda: log.run("r1"),
-        lambda: look(log, 1.0),
+def test_a_log_whose_file_was_put_elsewhere_is_not_written_into_the_void(file_log: EvidenceLog) -> None:
+    file_log.append([entry()])
+    path = Path(file_log.address)
+    path.rename(path.with_suffix(".old"))
+    with pytest.raises(EvidenceError) as refused:
+        file_log.append([entry()])
+    assert str(refused.value) == (
+        f"the evidence log {path} was taken away or replaced while it was in use; "
+        "put it back, and find out who did that"
     )
-    for use in uses:
-        with pytest.raises(EvidenceError) as refused:
-            use()
-        assert str(refused.value) == f"the evidence log {log.path} cannot be used: {cause}; {ADVICE}"
-
-
-@pytest.mark.parametrize("outcome", ["", "OK", "passed", "skipped"])
-def test_another_outcome_is_refused_and_leaves_nothing(log: EvidenceLog, outcome: str) -> None:
-    with pytest.raises(EvidenceError) as refused:
-        log.add_run(replace(RUN, outcome=outcome), PLACE)
-    assert str(refused.value) == f"a canary run cannot end as {outcome!r}"
-    assert not log.path.exists()
-
-
-def test_a_run_is_never_changed(log: EvidenceLog) -> None:
-    log.add_run(RUN, PLACE)
-    with pytest.raises(EvidenceError) as refused:
-        log.add_run(replace(RUN, outcome="failed"), PLACE)
-    cause = "UNIQUE constraint failed: canary_runs.run_id"
-    assert str(refused.value) == f"the evidence log {log.path} cannot be used: {cause}; {ADVICE}"
-    assert log.runs("smoke", PLACE) == [RUN]
-
-
-def test_a_corrupt_file_is_not_read_as_empty(tmp_path: Path, open_log: Open) -> None:
-    path = tmp_path / "evidence.db"
-    path.write_bytes(b"this is not a database, but long enough to look like one" * 100)
-    unusable(open_log(path), "file is not a database")
-
-
-def test_a_file_that_lost_its_end_is_not_read_as_shorter(log: EvidenceLog, open_log: Open) -> None:
-    for number in range(100):
-        log.add_run(numbered(number), PLACE)
-    log.close()
-    with log.path.open("r+b") as file:
-        file.truncate(8192)
-    unusable(open_log(log.path), "database disk image is malformed")
-
-
-def test_a_file_of_another_form_is_not_read_as_empty(tmp_path: Path, open_log: Open) -> None:
-    path = tmp_path / "evidence.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE canary_runs (run_id TEXT)")
-    with pytest.raises(EvidenceError, match="cannot be used: no such column: "):
-        open_log(path).runs("smoke", PLACE)
-
-
-def test_a_file_that_another_process_holds_is_waited_for_and_then_told(
-    tmp_path: Path,
-) -> None:
-    log = EvidenceLog(tmp_path / "evidence.db", patience=0.1)
-    log.add_run(RUN, PLACE)
-    with closing(sqlite3.connect(log.path)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(EvidenceError) as refused:
-            log.add_run(numbered(2), PLACE)
-        assert log.runs("smoke", PLACE) == [RUN]
-    assert str(refused.value) == f"the evidence log {log.path} cannot be used: database is locked; {ADVICE}"
-    log.add_run(numbered(2), PLACE)
-    log.close()
-
-
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, open_log: Open) -> None:
-    (tmp_path / "file").touch()
-    log = open_log(tmp_path / "file" / "evidence.db")
-    unusable(log, f"[Errno 17] File exists: '{tmp_path / 'file'}'")
-    deeper = open_log(tmp_path / "file" / "deeper" / "evidence.db")
-    unusable(deeper, f"[Errno 20] Not a directory: '{tmp_path / 'file' / 'deeper'}'")
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Give up the rights of root for a while: root may write everywhere."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-@pytest.fixture
-def read_only() -> Iterator[Path]:
-    """Return a folder that nobody may write into, and everybody may read."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o555)
-    yield folder
-    folder.chmod(0o755)
-    shutil.rmtree(folder)
-
-
-def test_a_read_only_folder_is_told(read_only: Path, open_log: Open) -> None:
-    log = open_log(read_only / "evidence.db")
-    with as_nobody():
-        unusable(log, "unable to open database file")
-    with as_nobody():
-        unusable(open_log(read_only / "deeper" / "evidence.db"), f"[Errno 13] Permission denied: '{read_only}/deeper'")
-
-
-def test_a_read_only_file_takes_nothing_more(read_only: Path, open_log: Open) -> None:
-    read_only.chmod(0o777)
-    log = open_log(read_only / "evidence.db")
-    log.add_run(RUN, PLACE)
-    log.close()
-    log.path.chmod(0o444)
-    read_only.chmod(0o555)
-    cause = "attempt to write a readonly database"
-    for use in (lambda: open_log(log.path).add_run(numbered(2), PLACE), lambda: look(open_log(log.path), 1.0)):
-        with as_nobody(), pytest.raises(EvidenceError) as refused:
-            use()
-        assert str(refused.value) == f"the evidence log {log.path} cannot be used: {cause}; {ADVICE}"

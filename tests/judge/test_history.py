@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from pytest_rollout.judge.history import (
     CanaryRun,
+    Conditions,
     FlagReading,
     Passes,
     due_at,
@@ -18,9 +22,11 @@ from pytest_rollout.verdict import CheckResult, Reason, Verdict
 NOW = 1000.0
 ONCE, TWICE, FIVE = Passes(1, 0.0), Passes(2, 30.0), Passes(5, 120.0)
 PASSED, BREACHED, INCONCLUSIVE, ERROR = Verdict
+NOW_AND_HERE = Conditions("p1", {"READS@admin": True, "PORTAL@*": False})
+FLAGS_NOW: dict[str, bool | None] = {"READS@admin": True, "PORTAL@*": False, "OTHER@*": True}
 
 
-def run(at: float, outcome: str = "ok") -> CanaryRun:
+def run(at: float, outcome: str = "ok", *, plan: str = "p1", **flags: bool | None) -> CanaryRun:
     return CanaryRun(
         run_id=f"r{at:g}",
         canary="c",
@@ -29,12 +35,15 @@ def run(at: float, outcome: str = "ok") -> CanaryRun:
         outcome=outcome,
         message=f"{outcome} at {at:g}",
         attachments=(f"{at:g}.png",),
+        plan=plan,
+        flags=FLAGS_NOW | {f"{name}@admin" if name == "READS" else f"{name}@*": value for name, value in flags.items()},
     )
 
 
 def runs(*times: float, **others: str) -> list[CanaryRun]:
-    """Return passes at these times, and other outcomes at ``t5=...``."""
-    return [*map(run, times), *(run(float(name[1:]), outcome) for name, outcome in others.items())]
+    """Return passes at these times, and other outcomes at ``t5=...``, as a log has them if all clocks agree."""
+    found = [*map(run, times), *(run(float(name[1:]), outcome) for name, outcome in others.items())]
+    return sorted(found, key=lambda one: one.started_at)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +51,9 @@ def runs(*times: float, **others: str) -> list[CanaryRun]:
     [
         ([], 0.0, []),
         (runs(10, 20, 30), 0.0, [10, 20, 30]),
-        (runs(30, 10, 20), 0.0, [10, 20, 30]),
+        ([run(10), run(5, "failed"), run(20)], 0.0, [20]),
+        ([run(10), run(20), run(5, "failed")], 7.0, []),
+        ([run(30), run(10), run(20)], 0.0, [30, 10, 20]),
         (runs(10, 20, 30), 15.0, [20, 30]),
         (runs(10, 20, 30), 20.0, [20, 30]),
         (runs(10, 30, 40, t20="failed"), 0.0, [30, 40]),
@@ -53,7 +64,7 @@ def runs(*times: float, **others: str) -> list[CanaryRun]:
     ],
 )
 def test_only_passes_in_a_row_count(recorded: list[CanaryRun], since: float, expected: list[float]) -> None:
-    assert [one.started_at for one in streak(recorded, since)] == expected
+    assert [one.started_at for one in streak(recorded, since, NOW_AND_HERE)] == expected
 
 
 # recorded, passes, since -> verdict, reason, message, ready_in
@@ -159,22 +170,98 @@ CANARIES: dict[str, tuple[list[CanaryRun], Passes, float, tuple[Verdict, Reason,
 def test_a_canary_is_judged_by_its_runs(
     recorded: list[CanaryRun], passes: Passes, since: float, expected: tuple[Verdict, Reason, str, float | None]
 ) -> None:
-    for order in (recorded, recorded[::-1]):
-        result = judge_canary(order, passes, since, NOW)
-        assert (result.verdict, result.reason, result.message, result.ready_in) == expected
+    result = judge_canary(recorded, passes, since, NOW, NOW_AND_HERE)
+    assert (result.verdict, result.reason, result.message, result.ready_in) == expected
 
 
 def test_a_canary_shows_its_runs_since_the_flip_and_the_pictures_of_the_last() -> None:
-    result = judge_canary(runs(900, 930, t850="failed"), TWICE, 860, NOW)
+    result = judge_canary(runs(900, 930, t850="failed"), TWICE, 860, NOW, NOW_AND_HERE)
     assert (result.value, result.limit, result.unit, result.samples) == (2.0, 2.0, "passes", 2)
     assert (result.window, result.attachments) == ((860, NOW), ("930.png",))
     assert result.derivation == {
         "rule": "passes in a row",
+        "plan": "p1",
+        "flags": {"READS@admin": True, "PORTAL@*": False},
         "runs": [
-            {"run": "r900", "started_at": 900, "outcome": "ok", "message": "ok at 900"},
-            {"run": "r930", "started_at": 930, "outcome": "ok", "message": "ok at 930"},
+            {"run": "r900", "started_at": 900, "outcome": "ok", "message": "ok at 900", "why_not": ""},
+            {"run": "r930", "started_at": 930, "outcome": "ok", "message": "ok at 930", "why_not": ""},
         ],
     }
+
+
+# --- under which conditions a pass counts ----------------------------------------------------------------------
+
+MORE = "2 passes at least 30 s apart are needed"
+OTHER_PLAN, READS_OFF, UNREAD = run(910, plan="p2"), run(910, READS=False), run(910, PORTAL=None)
+NO_PLAN, UNKNOWN_FLAG = run(910, plan=""), replace(run(910), flags={"READS@admin": True})
+STRANGERS = {
+    "of another plan": ([OTHER_PLAN], "1 pass does not count: 1 under another plan version"),
+    "of no plan": ([NO_PLAN], "1 pass does not count: 1 under another plan version"),
+    "with another flag": ([READS_OFF], "1 pass does not count: 1 while READS@admin was False"),
+    "with a flag that was not evaluated": ([UNREAD], "1 pass does not count: 1 while PORTAL@* was unknown"),
+    "with a flag that was not read": ([UNKNOWN_FLAG], "1 pass does not count: 1 while PORTAL@* was unknown"),
+    "several": (
+        [OTHER_PLAN, replace(READS_OFF, started_at=911), replace(OTHER_PLAN, run_id="x", started_at=912)],
+        "3 passes do not count: 2 under another plan version, 1 while READS@admin was False",
+    ),
+}
+
+
+@pytest.mark.parametrize(("strangers", "said"), STRANGERS.values(), ids=STRANGERS)
+def test_a_pass_under_other_conditions_breaks_the_row(strangers: list[CanaryRun], said: str) -> None:
+    strangers = [replace(one, run_id=f"s{place}") for place, one in enumerate(strangers)]
+    result = judge_canary([run(900), *strangers, run(940)], TWICE, 0, NOW, NOW_AND_HERE)
+    assert (result.verdict, result.reason, result.value) == (INCONCLUSIVE, Reason.TOO_FEW_PASSES, 1.0)
+    assert result.message == f"passed 1 times in a row, {MORE}; {said}; next run in 0 ms"
+    shown = [one["why_not"] for one in result.derivation["runs"]]
+    assert [shown[0], shown[-1]] == ["", ""]
+    assert all(shown[1:-1])
+
+
+@pytest.mark.parametrize(("strangers", "said"), STRANGERS.values(), ids=STRANGERS)
+def test_a_pass_under_other_conditions_does_not_count_when_it_is_the_newest(
+    strangers: list[CanaryRun], said: str
+) -> None:
+    strangers = [replace(one, run_id=f"s{place}") for place, one in enumerate(strangers)]
+    result = judge_canary([run(870), run(900), *strangers], TWICE, 0, NOW, NOW_AND_HERE)
+    assert result.message == f"passed 0 times in a row, {MORE}; {said}; next run in 0 ms"
+
+
+def test_a_pass_says_what_did_not_count_before_it() -> None:
+    result = judge_canary([OTHER_PLAN, run(930), run(960)], TWICE, 0, NOW, NOW_AND_HERE)
+    assert result.verdict is PASSED
+    said = "passed 2 of 2 times in a row, 30 s apart; 1 pass does not count: 1 under another plan version"
+    assert result.message == said
+
+
+@pytest.mark.parametrize("other", [{"plan": "p2"}, {"plan": ""}, {"READS": False}, {"READS": None}])
+@pytest.mark.parametrize(("outcome", "verdict"), [("failed", BREACHED), ("error", ERROR)])
+def test_what_failed_has_failed_under_any_conditions(other: dict[str, Any], outcome: str, verdict: Verdict) -> None:
+    result = judge_canary([run(900), run(930), run(950, outcome, **other)], TWICE, 0, NOW, NOW_AND_HERE)
+    assert (result.verdict, result.message) == (verdict, f"{outcome} at 950")
+
+
+def test_flags_that_the_stage_does_not_want_may_be_anything() -> None:
+    result = judge_canary([run(900, OTHER=None), run(930, OTHER=False)], TWICE, 0, NOW, NOW_AND_HERE)
+    assert result.verdict is PASSED
+
+
+def test_a_plan_that_nobody_knows_has_no_passes() -> None:
+    assert judge_canary([run(900, plan="")], ONCE, 0, NOW, Conditions("", {})).verdict is INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("outcome", "verdict"), [("failed", BREACHED), ("error", ERROR)])
+def test_the_run_that_was_recorded_last_is_the_newest(outcome: str, verdict: Verdict) -> None:
+    """Another machine's clock may be behind, and this one's may have been set back."""
+    recorded = [run(930), run(940), run(920, outcome)]
+    assert judge_canary(recorded, ONCE, 0, NOW, NOW_AND_HERE).verdict is verdict
+    assert judge_canary(recorded, ONCE, 925, NOW, NOW_AND_HERE).verdict is INCONCLUSIVE
+    assert judge_canary([*recorded, run(935)], ONCE, 925, NOW, NOW_AND_HERE).verdict is PASSED
+
+
+def test_passes_whose_clocks_differ_are_not_apart() -> None:
+    assert judge_canary([run(990), run(930)], TWICE, 0, NOW, NOW_AND_HERE).verdict is INCONCLUSIVE
+    assert judge_canary([run(990), run(930)], Passes(2, 0.0), 0, NOW, NOW_AND_HERE).verdict is PASSED
 
 
 @pytest.mark.parametrize(
@@ -268,4 +355,5 @@ def test_flags_show_what_was_read() -> None:
         "reason": "STATIC",
         "changed_at": 500.0,
         "fault": "",
+        "changed_by": None,
     }

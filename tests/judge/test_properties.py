@@ -29,7 +29,6 @@ from random import Random
 import pytest
 from hypothesis import assume, event, given, settings, strategies as st
 
-from pytest_rollout.judge.history import CanaryRun, FlagReading, Passes, judge_canary, judge_flags
 from pytest_rollout.judge.points import Points, Sides, judge_points
 from pytest_rollout.judge.samples import Series
 from pytest_rollout.judge.several import BurnWindow, Quantifier, Row, judge_burn, judge_row, judge_several
@@ -350,46 +349,3 @@ def test_an_unknown_window_of_a_burn_rate_never_makes_a_pass(
 
     place %= len(flat)
     never_a_pass(judged(flat), judged([UNKNOWN if at == place else one for at, one in enumerate(flat)]))
-
-
-# --- what was recorded ------------------------------------------------------------------------------------------
-
-
-OUTCOMES = st.sampled_from(["ok", "ok", "ok", "failed", "error"])
-HISTORY = st.lists(st.tuples(st.integers(0, 100), OUTCOMES), max_size=8, unique_by=lambda one: one[0])
-
-
-def canary_run(at: int, outcome: str) -> CanaryRun:
-    return CanaryRun(run_id=str(at), canary="c", started_at=at, ended_at=at + 1, outcome=outcome)
-
-
-@given(HISTORY, st.sets(st.integers(0, 7)), st.integers(1, 3), st.integers(0, 40), st.integers(0, 50))
-def test_lost_passes_of_a_canary_never_make_a_pass(
-    history: list[tuple[int, str]], lost: set[int], wanted: int, across: int, since: int
-) -> None:
-    runs = [canary_run(at, outcome) for at, outcome in history]
-    kept = [run for place, run in enumerate(runs) if run.outcome != "ok" or place not in lost]
-    passes = Passes(wanted, across)
-    never_a_pass(judge_canary(runs, passes, since, 100), judge_canary(kept, passes, since, 100))
-
-
-READINGS = st.lists(
-    st.tuples(st.sampled_from([True, False, None]), st.sampled_from([None, 5.0]), st.sampled_from(["", "HTTP 503"])),
-    min_size=1,
-    max_size=3,
-)
-
-
-@given(READINGS, st.sets(st.integers(0, 2), min_size=1))
-def test_lost_readings_of_flags_never_make_a_pass(
-    seen: list[tuple[bool | None, float | None, str]], lost: set[int]
-) -> None:
-    readings = [
-        FlagReading(flag=str(place), cohort="*", value=value, reason="STATIC", changed_at=at, fault=fault)
-        for place, (value, at, fault) in enumerate(seen)
-    ]
-    wanted = {one.flag: True for one in readings}
-    kept = [one for place, one in enumerate(readings) if place not in lost]
-    never_a_pass(judge_flags(wanted, readings, 9), judge_flags(wanted, kept, 9))
-    if len(kept) < len(readings):
-        assert judge_flags(wanted, kept, 9).verdict is not Verdict.PASSED

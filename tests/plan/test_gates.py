@@ -21,7 +21,7 @@ stages:
     gates:
       - {id: a, %s}
 """
-KINDS = "baseline, burn, canary, counter, promql, quantile, ratio, unproven"
+KINDS = "attestation, baseline, burn, canary, counter, promql, quantile, ratio, unproven"
 NO_SHARE = "is not a share; write per cent, such as 0.5% or 99%"
 NO_DURATION = "is not a duration; write a number with a unit, such as 120ms, 30s, 15m, 2h, 7d"
 NO_COUNT = "is not a count; write a whole number, such as 0"
@@ -101,7 +101,7 @@ FAULTS = {
     "ratio above": (f"{RATIO}, above: 1%, over: 5m", "7:44: a ratio gate takes below or at_most, not 'above'"),
     "counter below": (f"{COUNTER}, below: 1, over: 5m", "7:35: a counter gate takes at_most, not 'below'"),
     "canary below": ("canary: {name: c}, below: 5", "7:36: a canary gate has no limit"),
-    "unproven below": ("unproven: x, below: 5", "7:30: a unproven gate has no limit"),
+    "unproven below": ("unproven: x, below: 5", "7:30: an unproven gate has no limit"),
     "ratio below nothing": (f"{RATIO}, below: 0%, over: 5m", f"7:44: {BETWEEN}"),
     "ratio at most everything": (f"{RATIO}, at_most: 100%, over: 5m", f"7:44: {BETWEEN}"),
     "more than everything": (f"{RATIO}, below: 101%, over: 5m", "7:44: '101%' is more than 100%"),
@@ -175,7 +175,7 @@ FAULTS = {
     ),
     "value with confidence": ("promql: x, below: 5, confidence: 99%", "7:38: a promql gate does not take 'confidence'"),
     "canary with a tolerance": ("canary: {name: c}, warnings: allow", "7:36: a canary gate does not take 'warnings'"),
-    "unproven with a tolerance": ("unproven: x, restarts: hold", "7:30: a unproven gate does not take 'restarts'"),
+    "unproven with a tolerance": ("unproven: x, restarts: hold", "7:30: an unproven gate does not take 'restarts'"),
     "over without $window": ("promql: x, below: 5, over: 5m", f"7:17: {TOGETHER}"),
     "$window without over": ("promql: 'rate(x[$window])', below: 5", f"7:17: {TOGETHER}"),
     # queries
@@ -234,6 +234,11 @@ FAULTS = {
         "canary: {name: C D}",
         "7:32: 'C D' is not a name: use a-z, 0-9, '.', '_' and '-'",
     ),
+    "limit of a question": ("attestation: {question: x}, below: 5", "7:45: an attestation gate has no limit"),
+    "window of a question": (
+        "attestation: {question: x}, over: 5m",
+        "7:45: an attestation gate does not take 'over'",
+    ),
     "nothing is not proven": ("unproven: ' '", "7:17: say what is not proven yet"),
 }
 
@@ -270,6 +275,7 @@ def test_an_id_is_a_plain_word(tmp_path: Path, gate_id: str) -> None:
         ("promql: x, above: -1.5", ("promql", "above", -1.5, "")),
         ("promql: 'rate(x[$window])', at_least: 1, over: 5m", ("promql", "at_least", 1.0, "")),
         ("canary: {name: c, passes: 2, across: 5m}", ("canary", None, None, "passes")),
+        ("attestation: {question: Quiet}", ("attestation", None, None, "")),
         ("unproven: later", ("unproven", None, None, "")),
         (f"baseline: {{now: {{{RATIO}}}, before: 1d}}, at_most: 10%, over: 5m", ("baseline", "at_most", 0.1, "share")),
         ("burn: {bad: x, total: y, objective: 99%}", ("burn", None, None, "share")),
@@ -279,6 +285,20 @@ def test_an_id_is_a_plain_word(tmp_path: Path, gate_id: str) -> None:
 def test_a_gate_has_its_limit_in_base_units(tmp_path: Path, keys: str, expected: tuple[object, ...]) -> None:
     gate = load(tmp_path, keys)
     assert (gate.kind, gate.comparator, gate.limit, gate.unit) == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "measured"),
+    [
+        (f"{COUNTER}, at_most: 0, over: 5m", True),
+        ("promql: x, above: -1.5", True),
+        ("canary: {name: c}", False),
+        ("attestation: {question: Quiet}", False),
+        ("unproven: later", False),
+    ],
+)
+def test_only_samples_are_measured(tmp_path: Path, keys: str, *, measured: bool) -> None:
+    assert load(tmp_path, keys).measured is measured
 
 
 def test_what_a_gate_does_not_say_is_strict(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -69,7 +71,10 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     "a key twice further down": (stage("stage: 2"), "4:29: the key 'stage' is given twice"),
     # the plan
     "unknown key": ("rollouts: x\n" + STAGE, "1:1: unknown key 'rollouts'; did you mean 'rollout'?"),
-    "unlike any key": (STAGE + "zzz: 1\n", "5:1: unknown key 'zzz'; known here: environments, rollout, stages"),
+    "unlike any key": (
+        STAGE + "zzz: 1\n",
+        "5:1: unknown key 'zzz'; known here: canaries, environments, rollout, stages",
+    ),
     "no rollout": (STAGE.removeprefix("rollout: shop\n"), "1:1: 'rollout' is missing"),
     "no environments": ("rollout: shop\n" + STAGES, "1:1: 'environments' is missing"),
     "no stages": ("# what it is\n" + HEAD, "2:1: 'stages' is missing"),
@@ -110,6 +115,7 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
         ENVIRONMENT % "{target: x, history: 5m}",
         "3:21: only a sandbox can be given a history",
     ),
+    "another way to drive it": (ENVIRONMENT % "{target: x, via: curl}", "3:26: Input should be 'api' or 'browser'"),
     "a wait without a unit": (ENVIRONMENT % "{target: x, wait: 5}", f"3:27: 5 {NO_DURATION}"),
     "unknown key of a flag service": (
         ENVIRONMENT % "{target: x, flags: {urll: y}}",
@@ -185,6 +191,69 @@ def test_an_alias_to_something_else_is_allowed(tmp_path: Path) -> None:
     assert first.gates == second.gates
 
 
+# --- the version of a plan -----------------------------------------------------------------------------------
+
+VERSIONED = """\
+rollout: shop
+environments: {sandbox: {sandbox: true}}
+canaries:
+  pay: {every: 15m, maintenance: [{since: 2025-09-26T14:30:00+00:00, until: 2025-09-26T15:30:00+00:00, reason: disks}]}
+stages:
+  - stage: 1
+    name: Reads
+    gates: [{id: a, canary: {name: pay, consecutive: 5}}]
+"""
+SAME = {
+    "another maintenance": VERSIONED.replace("2025-09-26T15", "2025-09-26T16"),
+    "comments": VERSIONED.replace("stages:", "# the stages\nstages: # one"),
+    "whitespace": VERSIONED.replace("gates: [{id: a,", "gates:\n      - {  id:  a,").replace(
+        "consecutive: 5}}]", "consecutive: 5}}"
+    ),
+    "another order of keys": "stages: [{name: Reads, gates: [{canary: {consecutive: 5, name: pay}, id: a}],"
+    " stage: 1}]\n" + VERSIONED[: VERSIONED.index("stages:")],
+    "other quotes": VERSIONED.replace("Reads", "'Reads'").replace("shop", '"shop"'),
+    "other environments": VERSIONED.replace(
+        "{sandbox: {sandbox: true}}", "{production: {target: http://x, via: browser}}"
+    ),
+    "an alias": VERSIONED.replace("name: Reads", "name: &n Reads"),
+}
+OTHERS = {
+    "another gate": VERSIONED.replace("consecutive: 5", "consecutive: 4"),
+    "another schedule": VERSIONED.replace("15m", "16m"),
+    "another name of a stage": VERSIONED.replace("Reads", "Read"),
+    "settling": VERSIONED.replace("name: Reads", "name: Reads\n    settle: 0s"),
+    "another rollout": VERSIONED.replace("shop", "shop2"),
+}
+
+
+def test_the_version_of_a_plan_is_the_digest_of_what_it_says(tmp_path: Path) -> None:
+    gates = [{"id": "a", "canary": {"name": "pay", "consecutive": 5}}]
+    said = {
+        "canaries": {"pay": {"every": "15m"}},
+        "rollout": "shop",
+        "stages": [{"gates": gates, "name": "Reads", "stage": 1}],
+    }
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    assert load(tmp_path, VERSIONED).digest == hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("text", SAME.values(), ids=SAME)
+def test_how_a_plan_is_written_does_not_matter_for_its_version(tmp_path: Path, text: str) -> None:
+    assert text != VERSIONED
+    assert load(tmp_path, text).digest == load(tmp_path, VERSIONED).digest
+
+
+@pytest.mark.parametrize("text", OTHERS.values(), ids=OTHERS)
+def test_what_a_plan_says_is_its_version(tmp_path: Path, text: str) -> None:
+    assert text != VERSIONED
+    assert load(tmp_path, text).digest != load(tmp_path, VERSIONED).digest
+
+
+def test_a_plan_of_any_letters_has_a_version(tmp_path: Path) -> None:
+    digests = {load(tmp_path, VERSIONED.replace("Reads", name)).digest for name in ('"\\ud800"', "ü", "u\u0308")}
+    assert len(digests) == 3
+
+
 # --- environments that are entered ---------------------------------------------------------------------------
 
 TWO = """\
@@ -251,6 +320,13 @@ def test_a_sandbox_that_is_not_up_cannot_be_entered(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentUnready) as refused:
         enter(load(tmp_path, TWO + STAGES), "sandbox", sandbox=None, variables={})
     assert str(refused.value) == "environment 'sandbox' needs a sandbox, and none is up"
+
+
+@pytest.mark.parametrize(("said", "via"), [("", "api"), (", via: api", "api"), (", via: browser", "browser")])
+def test_canaries_drive_the_target_by_its_api_unless_the_environment_says_otherwise(
+    tmp_path: Path, said: str, via: str
+) -> None:
+    assert load(tmp_path, ENVIRONMENT % f"{{target: x{said}}}").environment("prod", {}).via == via
 
 
 def test_tokens_are_not_shown(tmp_path: Path) -> None:

@@ -132,6 +132,9 @@ class FakeWorld:
 
     def _flag(self, name: str) -> tuple[int, Any]:
         self.requests.append(f"flag {name}")
+        name, _, turned = name.partition("?")
+        if turned:
+            self.flags[name] = not self.flags[name]
         if name not in self.flags:
             return 404, {"key": name, "errorCode": "FLAG_NOT_FOUND"}
         if self.flipped_at == "now":

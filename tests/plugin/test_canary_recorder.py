@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 import pytest
 
-from tests.plugin.conftest import Bench
+from pytest_rollout.evidence.log import EvidenceLog
+from pytest_rollout.evidence.record import Kind, Record
+from pytest_rollout.plan.loader import load_plan
+from tests.plugin.conftest import FLAGS, Bench
 from tests.plugin.saboteurs import CONFTESTS
 
 HEAD = """
@@ -31,13 +33,13 @@ def test_fine(): pass
 """
 
 
+def records(bench: Bench) -> list[Record]:
+    log = EvidenceLog(bench.path / ".rollout" / "evidence.db", create=False)
+    return [record for record in log.records() if record.kind is Kind.CANARY_RUN]
+
+
 def runs(bench: Bench) -> list[dict[str, Any]]:
-    connection = sqlite3.connect(bench.path / ".rollout" / "evidence.db")
-    connection.row_factory = sqlite3.Row
-    try:
-        return [dict(row) for row in connection.execute("SELECT * FROM canary_runs ORDER BY started_at")]
-    finally:
-        connection.close()
+    return [dict(record.data) for record in records(bench)]
 
 
 @pytest.mark.parametrize(
@@ -75,8 +77,9 @@ def test_outcomes(bench: Bench, source: str, outcome: str, message: str) -> None
 
     result = bench.run("-m", "canary", "--rollout-canary", "smoke")
 
-    (run,) = runs(bench)
-    assert (run["canary"], run["rollout"], run["environment"]) == ("smoke", "shop", "staging")
+    (record,) = records(bench)
+    run = record.data
+    assert (record.subject, record.place.rollout, record.place.environment) == ("smoke", "shop", "staging")
     assert run["outcome"] == outcome
     pytest.LineMatcher([run["message"]]).fnmatch_lines([message])
     assert (result.ret == 0) is (outcome == "ok")
@@ -140,10 +143,10 @@ def test_a_canary_that_is_not_there_is_an_error(bench: Bench) -> None:
 
     result = bench.run("-m", "canary", "--rollout-canary", "smok")
 
-    (run,) = runs(bench)
+    (record,) = records(bench)
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert (run["canary"], run["outcome"]) == ("smok", "error")
-    assert run["message"] == "pytest ended with exit status 5"
+    assert (record.subject, record.data["outcome"]) == ("smok", "error")
+    assert record.data["message"] == "pytest ended with exit status 5"
 
 
 def test_a_run_that_cannot_be_recorded_does_not_succeed(bench: Bench) -> None:
@@ -154,7 +157,7 @@ def test_a_run_that_cannot_be_recorded_does_not_succeed(bench: Bench) -> None:
     result = bench.run("-m", "canary", "--rollout-canary", "smoke")
 
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["canary smoke: the evidence log * cannot be used: *--rollout-evidence"])
+    result.stdout.fnmatch_lines(["canary smoke: the evidence log * cannot be used (*--rollout-evidence"])
 
 
 @pytest.mark.parametrize(
@@ -183,7 +186,7 @@ def test_pictures_are_recorded_with_the_run(bench: Bench) -> None:
     bench.test(HEAD + "def test_it(record_property): record_property('playwright_screenshot', 'shots/one.png')")
 
     assert bench.run("-m", "canary", "--rollout-canary", "smoke").ret == 0
-    assert runs(bench)[0]["attachments"] == f'["{bench.path / "shots" / "one.png"}"]'
+    assert runs(bench)[0]["attachments"] == [str(bench.path / "shots" / "one.png")]
 
 
 @pytest.mark.parametrize(
@@ -205,3 +208,119 @@ def test_a_gate_runs_its_canary(bench: Bench, source: str, said: str, decision: 
     assert bench.checks() == {"smoke": said}
     assert (result.ret, bench.decision) == (int(decision != "GO"), decision)
     assert (bench.path / "reports" / "canaries" / "smoke.log").is_file()
+
+
+def test_a_run_belongs_to_a_version_of_the_plan_and_a_state_of_its_flags(bench: Bench) -> None:
+    path = bench.plan(flags={"READS": {"value": True, "cohort": "admin"}})
+    bench.test(HEAD)
+
+    bench.run("-m", "canary", "--rollout-canary", "smoke")
+
+    (run,) = runs(bench)
+    assert run["plan"] == load_plan(path).digest
+    assert run["flags"] == {"READS@admin": True}
+    assert (run["slot"], run["attempt"], run["retryable"], run["overran"]) == (None, 1, False, False)
+
+
+TURN = "    httpx.post(rollout_target.url + '/ofrep/v1/evaluate/flags/READS?turned')"
+
+
+def test_a_flag_that_turns_in_the_middle_makes_it_an_error(bench: Bench) -> None:
+    bench.plan(flags=FLAGS)
+    bench.test(HEAD + "import httpx\ndef test_it(rollout_target):\n" + TURN)
+
+    result = bench.run("-m", "canary", "--rollout-canary", "smoke")
+
+    (run,) = runs(bench)
+    assert result.ret == 1
+    assert (run["outcome"], run["flags"]) == ("error", {"READS@*": None})
+    assert run["message"] == "READS turned from True to False for '*' during the run, so the run proves nothing"
+
+
+def test_flags_that_cannot_be_read_are_unknown(bench: Bench) -> None:
+    bench.plan(flags=FLAGS)
+    bench.test(HEAD)
+    bench.world.statuses["flags"] = 400
+
+    bench.run("-m", "canary", "--rollout-canary", "smoke")
+
+    (run,) = runs(bench)
+    assert (run["outcome"], run["flags"]) == ("ok", {"READS@*": None})
+
+
+def test_credentials_of_a_url_are_not_kept(bench: Bench) -> None:
+    bench.plan()
+    bench.test(HEAD + "def test_it(): assert not 'GET http://bob:hunter2@shop/ answered 500'")
+
+    bench.run("-m", "canary", "--rollout-canary", "smoke")
+
+    (run,) = runs(bench)
+    assert "GET http://shop/ answered 500" in run["message"]
+    assert b"hunter2" not in (bench.path / ".rollout" / "evidence.db").read_bytes()
+
+
+def test_a_canary_is_tried_once(bench: Bench) -> None:
+    bench.plan()
+    bench.test(HEAD + "seen = []\ndef test_it():\n    seen.append(1)\n    assert len(seen) > 1")
+
+    assert bench.run("-m", "canary", "--rollout-canary", "smoke", "--reruns=1").ret == 1
+
+    (run,) = runs(bench)
+    assert (run["outcome"], run["retryable"]) == ("error", False)
+    assert "was run again, which a canary never is" in run["message"]
+
+
+REFUSED = "    raise ConnectionRefusedError('nobody')\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def test_it():\n" + REFUSED, True),
+        ("def test_it(rollout_attempt):\n    rollout_attempt.begin_side_effect()\n" + REFUSED, False),
+        ("def test_it():\n" + REFUSED + "def test_z(): assert 0", False),
+        ("def test_it():\n" + REFUSED + "def test_z(): pytest.exit('enough')", False),
+        ("def test_it(): raise OSError('x')", False),
+        ("def test_it(): assert 0", False),
+        ("def test_it(): pass", False),
+    ],
+    ids=["transport", "after a side effect", "and a failure", "and an end", "another error", "failure", "pass"],
+)
+def test_only_a_fault_of_the_transport_before_any_side_effect_can_be_retried(
+    bench: Bench, source: str, expected: bool
+) -> None:
+    bench.plan()
+    bench.test(HEAD + source)
+
+    bench.run("-m", "canary", "--rollout-canary", "smoke")
+
+    (run,) = runs(bench)
+    assert run["retryable"] is expected
+
+
+def test_a_scheduled_run_says_which_slot_and_attempt_it_was(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RUN": "abc-2", "SLOT": "1790000100.0", "ATTEMPT": "2"}.items():
+        monkeypatch.setenv(f"ROLLOUT_CANARY_{name}", value)
+    bench.plan()
+    bench.test(HEAD + "def test_it(rollout_attempt): assert rollout_attempt.key == 'smoke-1790000100-2'")
+
+    assert bench.run("-m", "canary", "--rollout-canary", "smoke").ret == 0
+
+    (run,) = runs(bench)
+    assert (run["run_id"], run["slot"], run["attempt"]) == ("abc-2", 1790000100.0, 2)
+
+
+def test_the_attempt_is_the_same_for_every_test_of_a_run(bench: Bench) -> None:
+    bench.plan()
+    bench.test(
+        HEAD
+        + "seen = []\ndef test_a(rollout_attempt): seen.append(rollout_attempt)\n"
+        + "def test_b(rollout_attempt): assert seen == [rollout_attempt]"
+    )
+    assert bench.run("-m", "canary", "--rollout-canary", "smoke").ret == 0
+
+
+def test_without_a_recorder_an_attempt_is_named_after_the_canary(bench: Bench) -> None:
+    bench.plan()
+    bench.test(HEAD + "def test_a(rollout_attempt): assert rollout_attempt.key.startswith('smoke-')")
+    assert bench.run("-m", "canary").ret == 0

@@ -68,7 +68,7 @@ def test_markers_are_listed_with_what_they_mean(bench: Bench) -> None:
     result.stdout.fnmatch_lines(
         [
             "@pytest.mark.rollout_gate: a gate of a plan",
-            "@pytest.mark.canary(name, every=None): a synthetic transaction test",
+            "@pytest.mark.canary(name): a synthetic transaction test",
             "@pytest.mark.stage1: must hold before the flag of stage 2 is flipped (shop, till)",
         ]
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from pytest_rollout.evidence.log import EvidenceLog
+from pytest_rollout.evidence.record import Kind, Place
 from tests.plugin.conftest import FLAGS, GATE, OTHER, Bench
 
 
@@ -72,14 +72,14 @@ def test_place_of_the_evidence(bench: Bench) -> None:
     assert (bench.path / "other" / "log.db").is_file()
 
 
-def test_nobody_knows_how_often_gates_were_looked_at_without_an_evidence_log(bench: Bench) -> None:
+def test_nothing_passes_without_an_evidence_log(bench: Bench) -> None:
     bench.plan(GATE, {"id": "tickets", "unproven": "no spike"}, flags=FLAGS)
     (bench.path / ".rollout").write_text("in the way", encoding="utf-8")
 
     assert bench.run("-m", "stage1").ret == 1
 
     assert bench.checks() == {
-        "flag-state": "passed within-limit",
+        "flag-state": "error evidence-unusable",
         "latency": "error evidence-unusable",
         "tickets": "inconclusive unproven",
     }
@@ -89,7 +89,7 @@ def test_every_run_records_its_looks(bench: Bench) -> None:
     bench.plan(GATE, OTHER)
     assert [bench.run("-m", "stage1").ret for _ in range(2)] == [0, 0]
 
-    with closing(sqlite3.connect(bench.path / ".rollout" / "evidence.db")) as connection:
-        rows = connection.execute("SELECT rollout, environment, target, stage, gate FROM looks").fetchall()
-    here = ("shop", "staging", bench.world.url, "stage1")
-    assert sorted(rows) == [(*here, gate) for gate in ("errors", "errors", "latency", "latency")]
+    log = EvidenceLog(bench.path / ".rollout" / "evidence.db", create=False)
+    here = Place("shop", "staging", bench.world.url)
+    for gate in ("latency", "errors"):
+        assert [look.data["count"] for look in log.read(Kind.LOOK, here, f"stage1/{gate}")] == [1, 2]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from pytest_rollout.errors import GateError, GateInconclusive
-from pytest_rollout.plugin.outcome import classify, result_of
+from pytest_rollout.plugin.outcome import classify, is_transport_fault, result_of
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 
 BREACH = CheckResult(verdict=Verdict.BREACHED, reason=Reason.LIMIT_BREACHED, message="too much")
@@ -107,3 +107,40 @@ def test_the_message_is_one_line(longrepr: str | None, message: str) -> None:
 )
 def test_classify(exception: BaseException, kind: Literal["failed", "error", "inconclusive"]) -> None:
     assert classify(exception) == kind
+
+
+class TransportError(Exception):
+    """Stands for ``httpx.TransportError``: known by name."""
+
+
+TransportError.__module__ = "httpx._exceptions"
+
+
+class ConnectTimeout(TransportError):  # noqa: N818 - the name it has there
+    """A kind of it."""
+
+
+class Error(Exception):
+    """Stands for Playwright's."""
+
+
+Error.__module__ = "playwright._impl._errors"
+
+
+@pytest.mark.parametrize(
+    ("exc", "expected"),
+    [
+        (ConnectTimeout("slow"), True),
+        (ConnectionRefusedError("no"), True),
+        (Error("Page.goto: net::ERR_CONNECTION_REFUSED at http://127.0.0.1:1/"), True),
+        (Error("Page.goto: net::ERR_ABORTED"), False),
+        (Error("Locator.click: Timeout 30000ms exceeded."), False),
+        (ExceptionGroup("two", [ConnectTimeout("a"), ConnectionResetError("b")]), True),
+        (ExceptionGroup("two", [ConnectTimeout("a"), AssertionError("b")]), False),
+        (AssertionError("net::ERR_CONNECTION_REFUSED"), False),
+        (TimeoutError("slow"), False),
+        (OSError("disk"), False),
+    ],
+)
+def test_transport_faults_are_told_by_their_kind(exc: BaseException, expected: bool) -> None:
+    assert is_transport_fault(exc) is expected

@@ -19,7 +19,8 @@ def lines_of(bench: Bench, result: pytest.RunResult) -> list[str]:
     lines = [line.rstrip() for line in result.stdout.lines if line]
     first = next(index for index, line in enumerate(lines) if re.match(r"=+ shop stage1 ", line))
     last = next(index for index, line in enumerate(lines) if line.startswith("decision:"))
-    return [line.replace(str(bench.path), "HERE") for line in lines[first : last + 1]]
+    lines = [line.replace(str(bench.path), "HERE") for line in lines[first : last + 1]]
+    return [re.sub(r"^(evidence \d+):[0-9a-f]{64} ", r"\1:HASH ", line) for line in lines]
 
 
 def test_a_go(bench: Bench) -> None:
@@ -31,6 +32,7 @@ def test_a_go(bench: Bench) -> None:
         "flag-state  passed   1      1      -       1        READS is True for '*'",
         "latency     passed   1      5      -       1        the value 1 is below 5",
         "errors      passed   0      0      -       1        the value 0 is at most 0",
+        "evidence 8:HASH  HERE/.rollout/evidence.db",
         "decision: GO  HERE/reports/verdict.json",
     ]
 
@@ -45,6 +47,7 @@ def test_a_hold_says_what_is_missing(bench: Bench) -> None:
         "latency  passed        0.1235  5      -       1        the value 0.12345 is below 5",
         "speed    inconclusive  -       -      -       -        not-a-number: the query gave nan; often this",
         "                                                       is 0/0, no traffic",
+        "evidence 6:HASH  HERE/.rollout/evidence.db",
         "decision: HOLD  HERE/reports/verdict.json",
     ]
 
@@ -63,6 +66,7 @@ def test_a_no_go_with_a_fault_and_a_push(bench: Bench) -> None:
         "                                                      below 5",
         "not complete: test_broken.py could not be collected",
         f"pushgateway pushed: 1 pushed to {bench.world.url}",
+        "evidence 4:HASH  HERE/.rollout/evidence.db",
         "decision: NO-GO  HERE/reports/verdict.json",
     ]
 
@@ -75,7 +79,7 @@ def test_the_table_is_printed_however_quiet_the_run(bench: Bench, arguments: tup
 
     result = bench.run("-m", "stage1", *arguments)
 
-    assert len(lines_of(bench, result)) == 4
+    assert len(lines_of(bench, result)) == 5
 
 
 def test_a_wide_terminal_is_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +87,7 @@ def test_a_wide_terminal_is_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     bench.plan()
     bench.world.values["latency"] = [1, 2, 3]
 
-    (_, _, row, _) = lines_of(bench, bench.run("-m", "stage1"))
+    (_, _, row, _, _) = lines_of(bench, bench.run("-m", "stage1"))
 
     names = ", ".join(f'latency{{instance="a:1",job="shop",number="{place}"}}' for place in range(3))
     assert row.endswith(

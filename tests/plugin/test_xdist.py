@@ -175,4 +175,5 @@ def test_every_property_is_of_a_kind_that_xdist_can_send(bench: Bench) -> None:
     assert bench.run("-m", "stage1").ret == 1
 
     seen = {json.loads(line) for line in (bench.path / "seen").read_text(encoding="utf-8").splitlines()}
-    assert seen == {"rollout.check", "rollout.verdict", "rollout.reason", "rollout.result", "rollout.fault"}
+    named = ("check", "verdict", "reason", "result", "evidence", "fault")
+    assert seen == {f"rollout.{name}" for name in named}

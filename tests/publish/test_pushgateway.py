@@ -4,7 +4,6 @@ import base64
 import fcntl
 import json
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 from pytest_rollout.errors import PublishError
 from pytest_rollout.publish import spool as spool_module
-from pytest_rollout.publish.pushgateway import Pushgateway, PushOutcome, families
+from pytest_rollout.publish.pushgateway import Group, Pushgateway, PushOutcome, exposition, stage_group
+from tests.publish.gateways import stored
 
 NOWHERE = "http://127.0.0.1:1"  # a port that nothing listens on
 
@@ -41,15 +39,15 @@ def stage(**changes: Any) -> dict[str, Any]:
 HOLD = stage(decision="HOLD", finished_at=2000.0, checks=[check(verdict="inconclusive", value=None, samples=None)])
 
 
-def exposition(entry: dict[str, Any]) -> str:
-    return generate_latest(families(entry, entry["finished_at"])).decode()
+def exported(entry: dict[str, Any]) -> str:
+    return exposition(stage_group(entry).metrics)
 
 
 # --- what is exported ---------------------------------------------------------------------------------------
 
 
 def test_a_go_exports_exactly_this() -> None:
-    lines = [line for line in exposition(stage()).splitlines() if not line.startswith("#")]
+    lines = [line for line in exported(stage()).splitlines() if not line.startswith("#")]
 
     assert lines == [
         'rollout_stage_decision{decision="GO"} 1.0',
@@ -67,12 +65,12 @@ def test_a_go_exports_exactly_this() -> None:
         "rollout_rehearsal 1.0",
         "rollout_last_success_timestamp_seconds 1030.5",
     ]
-    assert set(re.findall(r"# TYPE \S+ (\w+)", exposition(stage()))) == {"gauge"}
+    assert set(re.findall(r"# TYPE \S+ (\w+)", exported(stage()))) == {"gauge"}
 
 
 @pytest.mark.parametrize("decision", ["HOLD", "NO-GO"])
 def test_only_a_go_is_a_success(decision: str) -> None:
-    text = exposition(stage(decision=decision, rehearsal=False))
+    text = exported(stage(decision=decision, rehearsal=False))
 
     assert "rollout_last_success_timestamp_seconds" not in text
     assert f'rollout_stage_decision{{decision="{decision}"}} 1.0' in text
@@ -81,7 +79,7 @@ def test_only_a_go_is_a_success(decision: str) -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    text = exposition(stage(checks=[check(), check(id="x", value=None), check(id="y", value=float("nan"))]))
+    text = exported(stage(checks=[check(), check(id="x", value=None), check(id="y", value=float("nan"))]))
 
     assert re.findall(r'rollout_check_value\{check="([^"]*)"', text) == ["api-5xx"]
     assert re.findall(r'rollout_check_limit\{check="([^"]*)"', text) == ["api-5xx", "x", "y"]
@@ -89,7 +87,7 @@ def test_what_is_not_known_is_left_out() -> None:
 
 def test_an_entry_without_a_field_is_a_defect_of_the_caller() -> None:
     with pytest.raises(KeyError, match="checks"):
-        families({key: value for key, value in stage().items() if key != "checks"}, 0.0)
+        stage_group({key: value for key, value in stage().items() if key != "checks"})
 
 
 def test_prometheus_client_is_imported_only_when_something_is_pushed() -> None:
@@ -99,37 +97,6 @@ def test_prometheus_client_is_imported_only_when_something_is_pushed() -> None:
 
 
 # --- a real gateway -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[str]:
-    """Address of a Pushgateway of its own, empty."""
-    binary = shutil.which("prometheus-pushgateway") or shutil.which("pushgateway")
-    assert binary, "no Pushgateway on PATH: run make setup"
-    log = tmp_path / "gateway.log"
-    command = [binary, "--web.listen-address=127.0.0.1:0", "--persistence.file="]
-    with log.open("wb") as sink, subprocess.Popen(command, stderr=sink, stdout=sink) as process:
-        try:
-            yield f"http://{_listening(log)}"
-        finally:
-            process.terminate()
-
-
-def _listening(log: Path) -> str:
-    for _ in range(500):
-        if found := re.search(r"127\.0\.0\.1:[1-9]\d*", log.read_text()):
-            with suppress(OSError), urllib.request.urlopen(f"http://{found[0]}/-/ready", timeout=5):
-                return found[0]
-        time.sleep(0.01)
-    pytest.fail(f"the Pushgateway did not start: {log.read_text()}")
-
-
-def stored(gateway: str, name: str) -> dict[tuple[str, ...], float]:
-    """Label values (sorted by label name) to value, of one metric in the gateway."""
-    with urllib.request.urlopen(f"{gateway}/metrics", timeout=5) as response:
-        found = text_string_to_metric_families(response.read().decode())
-    samples = [sample for family in found for sample in family.samples if sample.name == name]
-    return {tuple(v for _, v in sorted(sample.labels.items())): sample.value for sample in samples}
 
 
 def test_every_stage_has_its_own_group(gateway: str, tmp_path: Path) -> None:
@@ -330,6 +297,18 @@ def test_what_waits_is_sent_first_and_in_order(tmp_path: Path) -> None:
     assert server.ends[3:] == ["2001.0", "2002.0", "2003.0", "2004.0"]
     assert outcome == PushOutcome("pushed", f"4 pushed to {server.url}", 4, 0)
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_stages_and_canaries_wait_in_one_line(tmp_path: Path) -> None:
+    canary = Group({"instance": "sandbox", "rollout": "prisma", "canary": "settlement"}, ())
+    with fake([500, 200]) as server:
+        pushgateway = Pushgateway(server.url, tmp_path)
+        pushgateway.push([stage()])
+        outcome = pushgateway.send([canary])
+
+    assert outcome == PushOutcome("pushed", f"2 pushed to {server.url}", 2, 0)
+    common = "/metrics/job/pytest_rollout/instance/sandbox/rollout/prisma"
+    assert server.paths[1:] == [f"{common}/stage/1", f"{common}/canary/settlement"]
 
 
 def test_a_waiting_payload_that_is_refused_is_dropped_and_the_rest_sent(tmp_path: Path) -> None:

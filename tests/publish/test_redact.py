@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rollout.publish.redact import redact
+from pytest_rollout.publish.redact import redact, without_userinfo
 
 SECRET = "s3cr3t-value"
 
@@ -53,3 +53,15 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     file.write_bytes(b"\x89PNG")
     assert redact(tmp_path) == []
     assert file.read_bytes() == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("GET http://bob:secret@shop/a and ws://x@y", "GET http://shop/a and ws://y"),
+        ("assert not 'http://bob:sec...", "assert not 'http://..."),
+        ("http://shop:8080/a@b mails to a@b.example", "http://shop:8080/a@b mails to a@b.example"),
+    ],
+)
+def test_urls_lose_user_and_password(text: str, expected: str) -> None:
+    assert without_userinfo(text) == expected

@@ -1,6 +1,8 @@
-"""Stage 1 on the real sandbox: GO when healthy, and each fault turns red exactly the checks that it names.
+"""Stages on the real sandbox: GO when healthy, and each fault of stage 1 turns red exactly the checks that it names.
 
-Every run is a pytest process with its own application, Prometheus, Pushgateway, Alertmanager and browser.
+Every run is a pytest process with its own application, Prometheus, Pushgateway, Alertmanager and browser. What faults
+do to a canary alone is in tests/canaries, which is faster: those of stage 2, and those that only the smoke notices, of
+which one is here.
 """
 
 import json
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.faults import FAULTS
+from sandbox.faults import SMOKE, Fault, turning_red
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 240
@@ -19,9 +21,9 @@ BLIND = {"metrics-down", "prometheus-down", "flags-down", "counter-renamed"}
 """Faults of an instrument: nothing is known to be bad, so the stage holds."""
 
 
-def rehearse(reports: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
-    """Return exit code, verdict document and output of ``pytest -m stage1``."""
-    argv = [sys.executable, "-m", "pytest", "canaries/prisma", "-m", "stage1", "-p", "no:cacheprovider"]
+def rehearse(reports: Path, stage: str, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    """Return exit code, verdict document and output of ``pytest -m stage``."""
+    argv = [sys.executable, "-m", "pytest", "canaries/prisma", "-m", stage, "-p", "no:cacheprovider"]
     argv += [f"--rollout-reports={reports}", f"--rollout-evidence={reports / 'evidence.db'}", *arguments]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False)
     return done.returncode, json.loads((reports / "verdict.json").read_text()), done.stdout + done.stderr
@@ -38,15 +40,29 @@ def red(document: dict[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
 def test_a_healthy_system_is_go_and_pushed_once(tmp_path: Path, workers: tuple[str, ...]) -> None:
-    code, document, output = rehearse(tmp_path, *workers)
+    code, document, output = rehearse(tmp_path, "stage1", *workers)
     assert (code, document["decision"], red(document)) == (0, "GO", set()), output
     assert document["rehearsal"] is True
     assert output.count("pushgateway pushed: 1 pushed") == 1, output
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_turns_red_what_it_names_and_nothing_else(tmp_path: Path, fault: Any) -> None:
-    code, document, output = rehearse(tmp_path, f"--rollout-fault={fault.name}")
-    assert red(document) == set(fault.turns_red), output
+def test_two_hours_of_slots_are_a_go(tmp_path: Path) -> None:
+    code, document, output = rehearse(tmp_path, "stage2")
+    assert (code, document["decision"], red(document)) == (0, "GO", set()), output
+    values = {check["id"]: check["value"] for stage in document["stages"] for check in stage["checks"]}
+    assert (values["rollbacks"], values["settlement-hours"]) == (0, 1)
+    assert values["settlement-streak"] >= 5
+
+
+def rehearsed() -> list[Fault]:
+    """Return the faults that more than the smoke notices, and one that only it does."""
+    alone = [fault for fault in turning_red("stage1") if fault.red_in("stage1") == {SMOKE}]
+    return [fault for fault in turning_red("stage1") if fault not in alone[1:]]
+
+
+@pytest.mark.parametrize("fault", rehearsed(), ids=lambda fault: fault.name)
+def test_a_fault_turns_red_what_it_names_and_nothing_else(tmp_path: Path, fault: Fault) -> None:
+    code, document, output = rehearse(tmp_path, "stage1", f"--rollout-fault={fault.name}", "--rollout-wait=80s")
+    assert red(document) == fault.red_in("stage1"), output
     assert document["decision"] == ("HOLD" if fault.name in BLIND else "NO-GO"), output
     assert code == 1

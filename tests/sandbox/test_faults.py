@@ -1,13 +1,16 @@
 """Every fault of the application has its effect, and only its effect."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from sandbox.faults import FAULTS, UnknownFaultError, check_names
+from pytest_rollout.plan.loader import load_plan
+from sandbox.faults import FAULTS, UnknownFaultError, check_names, turning_red
 from sandbox.prisma.site import OneInAHundred
+from tests.sandbox import test_money_faults
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Open
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 FLAG = "PERSISTENCE_PRISMA_READS"
 BEARER = {"Authorization": "Bearer a-token"}
 IN_THE_SUPERVISOR = {"prometheus-down"}
+PLAN = Path(__file__).parents[2] / "canaries" / "prisma" / "prisma.rollout.yaml"
 
 
 def evaluate(client: httpx.Client, cohort: str = "admin") -> httpx.Response:
@@ -29,10 +33,18 @@ def test_unknown_fault_is_named_with_a_suggestion_and_the_list() -> None:
     assert str(caught.value) == f"unknown fault 'slow-red'; did you mean 'slow-reads'?\nfaults: {known}"
 
 
-def test_every_fault_of_the_application_is_tested_here() -> None:
-    tested = {name[5:].replace("_", "-") for name in globals() if name.startswith("test_")}
+def test_every_fault_of_the_application_is_tested_here_or_with_the_money() -> None:
+    tested = {name[5:].replace("_", "-") for name in {*globals(), *vars(test_money_faults)} if name.startswith("test_")}
     assert {fault.name for fault in FAULTS} - IN_THE_SUPERVISOR <= tested
-    assert all(fault.turns_red for fault in FAULTS)
+
+
+def test_every_fault_is_noticed_by_checks_that_the_plan_has() -> None:
+    stages = load_plan(PLAN).plan.stages
+    checks = {f"stage{stage.stage}/{gate.id}" for stage in stages for gate in stage.gates}
+    assert {check for fault in FAULTS for check in fault.turns_red} <= checks | {"stage1/flag-state"}
+    rehearsed, tried_on_canaries = set(turning_red("stage1")), set(turning_red("stage2"))
+    assert rehearsed | tried_on_canaries == set(FAULTS)
+    assert not rehearsed & tried_on_canaries
 
 
 def test_dashboard_500(site: "Open") -> None:
@@ -120,9 +132,9 @@ def test_kill_switch_stuck(site: "Open", cohort: str) -> None:
 
 def test_row_count_wrong(site: "Open") -> None:
     client = site("row-count-wrong")
-    assert client.get("/invoices").text.count("<tr><td") == 59
-    assert client.get("/invoices", headers={"x-cohort": "staff"}).text.count("<tr><td") == 60
-    assert len(client.get("/api/invoices").json()) == 60
+    assert client.get("/invoices").text.count("<tr><td") == 65
+    assert client.get("/invoices", headers={"x-cohort": "staff"}).text.count("<tr><td") == 66
+    assert len(client.get("/api/invoices").json()) == 66
 
 
 def test_flag_lost(site: "Open") -> None:

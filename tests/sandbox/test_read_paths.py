@@ -97,7 +97,7 @@ def test_distance_is_a_fixed_cycle_of_20_to_50_ms() -> None:
             """id agentId invoiceNumber amount currency issueDate dueDate status source batchId metadata
             createdAt updatedAt""",
         ),
-        ("payments", "id agentId invoiceId amount method reference note recordedAt createdAt"),
+        ("payments", "id agentId invoiceId amount method reference note reversalOf recordedAt createdAt"),
         (
             "agent-summaries",
             """agentId totalBilled totalPaid outstandingAmount draftCount unpaidCount overdueCount paidCount

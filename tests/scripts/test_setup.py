@@ -12,7 +12,9 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 REAL_TOOLS = ("bash", "cat", "chmod", "cksum", "cp", "dirname", "env", "grep", "ls", "mkdir", "rm", "sh", "sleep")
-EVERYTHING = ("prometheus", "prometheus-pushgateway", "prometheus-alertmanager", "chromium-headless-shell")
+FILTERS = ("sort", "tail")
+SERVERS = ("prometheus", "prometheus-pushgateway", "prometheus-alertmanager", "postgresql")
+EVERYTHING = (*SERVERS, "chromium-headless-shell")
 DEBIAN = "ID=debian\n"
 UBUNTU = "ID=ubuntu\nID_LIKE=debian\n"
 
@@ -37,6 +39,9 @@ fi
 [ -z "$APT_FAILS" ] || exit 100
 for package; do
   case $package in
+    postgresql)
+      mkdir -p "$ROLLOUT_SETUP_ROOT/usr/lib/postgresql/15/bin"
+      cp "$BIN/apt-cache" "$ROLLOUT_SETUP_ROOT/usr/lib/postgresql/15/bin/postgres" ;;
     prometheus* | chromium* | python* | libatomic*) printf '#!/bin/sh\n' >"$BIN/$package"; chmod +x "$BIN/$package" ;;
   esac
 done
@@ -51,8 +56,13 @@ chmod +x "$folder/chrome-headless-shell"
 BREW = r"""
 echo "brew $*" >>"$LOG"
 [ "$3" = alertmanager ] && exit 1
-printf '#!/bin/sh\n' >"$BIN/$3"
-chmod +x "$BIN/$3"
+[ "$3" = "$NO_FORMULA" ] && exit 1
+case $3 in
+  postgresql@*) folder=$ROLLOUT_SETUP_ROOT/opt/homebrew/opt/$3/bin; mkdir -p "$folder"; set -- - - postgres ;;
+  *) folder=$BIN ;;
+esac
+printf '#!/bin/sh\n' >"$folder/$3"
+chmod +x "$folder/$3"
 """
 STUBS = {
     "python3": PYTHON,
@@ -95,7 +105,7 @@ class Machine:
 
     def has(self, *names: str) -> None:
         for name in names:
-            self.program(self.bin / name)
+            self.program(self.bin / ("postgres" if name == "postgresql" else name))
 
     def program(self, path: Path, text: str = "") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +134,7 @@ def machine(tmp_path: Path) -> Machine:
     machine = Machine(tmp_path)
     for name, text in STUBS.items():
         machine.program(machine.bin / name, text)
-    for name in REAL_TOOLS:
+    for name in (*REAL_TOOLS, *FILTERS):
         (machine.bin / name).symlink_to(shutil.which(name) or name)
     (machine.root / "etc").mkdir(parents=True)
     (machine.root / "etc/os-release").write_text(DEBIAN)
@@ -149,6 +159,7 @@ def test_nothing_missing_installs_nothing_but_the_venv(machine: Machine) -> None
         f"setup: prometheus found: {machine.bin}/prometheus",
         f"setup: pushgateway found: {machine.bin}/prometheus-pushgateway",
         f"setup: alertmanager found: {machine.bin}/prometheus-alertmanager",
+        f"setup: postgres found: {machine.bin}/postgres",
         f"setup: browser found: {machine.bin}/chromium-headless-shell",
         "setup: .venv ready: Python 3.12.1",
     ]
@@ -224,12 +235,11 @@ def test_debian_gets_what_is_missing_and_no_service_starts(machine: Machine) -> 
 
     done = machine.setup()
 
-    units = EVERYTHING[:3]
     assert machine.log[:-2] == [
         "apt-get update -qq",
         f"{APT} {' '.join(EVERYTHING)}",
         "services are answered 101",
-        *(f"systemctl disable {unit}" for unit in units),
+        *(f"systemctl disable {unit}" for unit in SERVERS),
     ]
     assert not machine.policy.exists()
     assert done.returncode == 0
@@ -238,7 +248,7 @@ def test_debian_gets_what_is_missing_and_no_service_starts(machine: Machine) -> 
 
 def test_what_was_there_keeps_its_service(machine: Machine) -> None:
     (machine.root / "run/systemd/system").mkdir(parents=True)
-    machine.has(*EVERYTHING[:2], EVERYTHING[3])
+    machine.has(*(name for name in EVERYTHING if name != "prometheus-alertmanager"))
 
     machine.setup()
 
@@ -279,7 +289,7 @@ def test_an_interrupted_install_leaves_no_policy_behind(machine: Machine) -> Non
 
 
 def test_chromium_stands_in_where_debian_has_no_headless_shell(machine: Machine) -> None:
-    machine.has(*EVERYTHING[:3])
+    machine.has(*SERVERS)
 
     machine.setup(NO_HEADLESS_SHELL="1")
 
@@ -317,7 +327,7 @@ def test_a_browser_driver_that_cannot_start_is_an_error(machine: Machine) -> Non
 
 
 def test_neither_root_nor_sudo_says_what_to_type(machine: Machine) -> None:
-    machine.has("prometheus", "chromium")
+    machine.has("prometheus", "postgresql", "chromium")
 
     done = machine.setup(USER_ID="1000")
 
@@ -357,7 +367,7 @@ def test_ubuntu_gets_its_browser_from_playwright(machine: Machine) -> None:
 
     done = machine.setup()
 
-    assert f"{APT} {' '.join(EVERYTHING[:3])}" in machine.log
+    assert f"{APT} {' '.join(SERVERS)}" in machine.log
     assert machine.log[-1] == "playwright install --with-deps chromium-headless-shell"
     browser = "chromium_headless_shell-1255/chrome-headless-shell-linux64/chrome-headless-shell"
     assert f"setup: browser installed: {machine.folder}/home/.cache/ms-playwright/{browser}\n" in done.stderr
@@ -370,7 +380,8 @@ def test_macos_names_what_homebrew_does_not_have(machine: Machine) -> None:
 
     done = machine.setup(SYSTEM="Darwin")
 
-    assert machine.log == ["brew install --quiet prometheus", "brew install --quiet alertmanager"]
+    formulas = ("prometheus", "alertmanager", "postgresql@16")
+    assert machine.log == [f"brew install --quiet {formula}" for formula in formulas]
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "setup: Homebrew has no alertmanager: download alertmanager-*.darwin-arm64.tar.gz (amd64 for x86_64) "
@@ -386,9 +397,9 @@ def test_a_system_without_known_packages_says_what_to_download(machine: Machine)
 
     assert done.returncode == 1
     assert done.stderr == (
-        "setup: missing: prometheus pushgateway alertmanager; this system's packages are not known here.\n"
-        "setup: Download them from https://prometheus.io/download/, put the programs on PATH, "
-        "run again: make setup\n"
+        "setup: missing: prometheus pushgateway alertmanager postgres; this system's packages are not known here.\n"
+        "setup: Download them from https://prometheus.io/download/ and https://www.postgresql.org/download/,\n"
+        "setup: put the programs on PATH, run again: make setup\n"
     )
 
 
@@ -407,6 +418,42 @@ def test_a_python_that_is_too_old_says_what_to_install(machine: Machine, release
     done = machine.setup(OLD_PYTHON="1")
 
     assert (done.returncode, done.stderr) == (1, f"setup: needs Python 3.11 or newer{advice}\n")
+
+
+# --- PostgreSQL, which is kept out of PATH -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("homes", "newest"),
+    [
+        (("usr/lib/postgresql/9.6", "usr/lib/postgresql/17", "usr/lib/postgresql/15"), "usr/lib/postgresql/17"),
+        (("opt/homebrew/opt/postgresql@16",), "opt/homebrew/opt/postgresql@16"),
+        (("usr/local/opt/postgresql@16", "usr/local/opt/postgresql@9"), "usr/local/opt/postgresql@16"),
+    ],
+    ids=["debian", "homebrew", "homebrew on intel"],
+)
+def test_the_newest_postgresql_is_found(machine: Machine, homes: tuple[str, ...], newest: str) -> None:
+    machine.has(*(name for name in EVERYTHING if name != "postgresql"))
+    for home in homes:
+        machine.program(machine.root / home / "bin/postgres")
+
+    done = machine.setup()
+
+    assert f"setup: postgres found: {machine.root}/{newest}/bin/postgres\n" in done.stdout
+    assert machine.log == NEW_VENV
+
+
+def test_a_homebrew_without_postgresql_says_where_to_get_it(machine: Machine) -> None:
+    machine.has("prometheus", "pushgateway", "alertmanager")
+    machine.program(machine.bin / "brew", BREW)
+
+    done = machine.setup(SYSTEM="Darwin", NO_FORMULA="postgresql@16")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "setup: Homebrew has no postgresql@16: install PostgreSQL from https://postgresapp.com, put its programs "
+        "on PATH, run again: make setup"
+    )
 
 
 # --- browsers -----------------------------------------------------------------------------------------------
@@ -428,7 +475,7 @@ def test_a_python_that_is_too_old_says_what_to_install(machine: Machine, release
     ids=["named", "playwright", "playwright-elsewhere", "chrome", "macos-app", "macos-playwright"],
 )
 def test_a_browser_is_found(machine: Machine, place: str, environment: dict[str, str]) -> None:
-    machine.has(*EVERYTHING[:3])
+    machine.has(*SERVERS)
     machine.program(machine.folder / place)
     paths = {name: str(machine.folder / value) for name, value in environment.items() if name != "SYSTEM"}
 

@@ -41,6 +41,7 @@ TARGET = Target(
     time_scale=1.0,
     wait=0.0,
     scrape_interval=None,
+    via="api",
     rehearsal=(),
 )
 RATIO = {"ratio": {"bad": 'req{job="shop",code="500"}', "total": 'req{job="shop"}'}, "below": "0.5%", "over": "30m"}

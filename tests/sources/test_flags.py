@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_rollout.judge.history import FlagReading, judge_flags
-from pytest_rollout.sources.flags import FlagReader
+from pytest_rollout.sources.flags import UNREACHABLE, FlagReader
 from pytest_rollout.sources.http import Http
 from pytest_rollout.verdict import Verdict
 from tests.sources.fakes import FakeServer, Reply, fake_server
@@ -59,7 +59,7 @@ def without(key: str) -> dict[str, Any]:
 def test_an_evaluated_flag_has_its_value_and_the_time_of_its_change(read: Read, *, value: bool, reason: str) -> None:
     _, reading = read(Reply({**EVALUATED, "value": value, "reason": reason}))
     assert reading == FlagReading(
-        flag="READS", cohort="admin", value=value, reason=reason, changed_at=CHANGED_AT, fault=""
+        flag="READS", cohort="admin", value=value, reason=reason, changed_at=CHANGED_AT, fault="", changed_by="ada"
     )
 
 
@@ -152,14 +152,15 @@ FAULTS: dict[str, tuple[Reply, str]] = {
 }
 
 
-@pytest.mark.parametrize(("reply", "fault"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_never_looks_like_off(read: Read, reply: Reply, fault: str) -> None:
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_never_looks_like_off(read: Read, name: str) -> None:
+    reply, fault = FAULTS[name]
     server, reading = read(reply)
     assert reading == FlagReading(
         flag="READS",
         cohort="admin",
         value=None,
-        reason="ERROR",
+        reason=UNREACHABLE if name in ("hangs", "drips") else "ERROR",
         changed_at=None,
         fault=fault.format(url=server.url),
     )
@@ -168,7 +169,7 @@ def test_a_fault_never_looks_like_off(read: Read, reply: Reply, fault: str) -> N
 
 def test_a_service_that_is_not_there_never_looks_like_off(http: Http) -> None:
     reading = FlagReader("http://me:secret@127.0.0.1:1", http).read("READS", "admin")
-    assert (reading.value, reading.reason) == (None, "ERROR")
+    assert (reading.value, reading.reason) == (None, UNREACHABLE)
     assert reading.fault == "http://127.0.0.1:1/ofrep/v1/evaluate/flags/READS: [Errno 111] Connection refused"
 
 

@@ -33,6 +33,7 @@ TARGET = Target(
     time_scale=1.0,
     wait=0.0,
     scrape_interval=None,
+    via="api",
     rehearsal=(),
 )
 GATE = Gate.model_validate({"id": "g", "promql": "errors", "at_most": 5})

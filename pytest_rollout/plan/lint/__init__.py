@@ -11,6 +11,7 @@ from pytest_rollout.plan.document import KeyPath
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.lint.asked import expression_findings, ratio_findings
 from pytest_rollout.plan.lint.facts import Case, Expression, Finding, Live, Pace, Severity, expressions_of
+from pytest_rollout.plan.lint.recorded import person_findings, schedule_findings
 from pytest_rollout.plan.lint.stages import duration_findings, traffic_findings, wait_findings
 from pytest_rollout.plan.model import Plan
 
@@ -30,8 +31,9 @@ def lint(plan: Plan, live: Live | None = None, *, environment: str | None = None
     for number, stage in enumerate(plan.stages):
         for position, gate in enumerate(stage.gates):
             out += lint_gate(gate, ("stages", number, "gates", position), live, paces, scale)
-        out += duration_findings(stage, ("stages", number), scale)
-    return [*out, *wait_findings(plan, environment)]
+        out += duration_findings(stage, ("stages", number), plan.canaries, scale)
+        out += person_findings(stage, ("stages", number))
+    return [*out, *schedule_findings(plan), *wait_findings(plan, environment)]
 
 
 def lint_gate(

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
+from pytest_rollout.judge.slot import slots_in_a_row
 from pytest_rollout.plan.document import KeyPath
 from pytest_rollout.plan.gates import Gate
+from pytest_rollout.plan.kinds import CanaryHistory
 from pytest_rollout.plan.lint.facts import Finding, Live
 from pytest_rollout.plan.model import Plan, Stage
 from pytest_rollout.plan.promql import parse_selector
+from pytest_rollout.plan.schedule import Schedule
 from pytest_rollout.units import format_duration
 
+Schedules: TypeAlias = Mapping[str, Schedule]
+"""By canary."""
 
-def duration_findings(stage: Stage, place: KeyPath, scale: float = 1.0) -> Iterator[Finding]:
+
+def duration_findings(stage: Stage, place: KeyPath, schedules: Schedules, scale: float = 1.0) -> Iterator[Finding]:
     """Yield how long after its flip a stage can be GO, durations divided by ``scale``."""
     unproven = [gate.id for gate in stage.gates if gate.unproven is not None]
     if unproven:
@@ -24,14 +31,15 @@ def duration_findings(stage: Stage, place: KeyPath, scale: float = 1.0) -> Itera
             f"{stage.marker} holds for ever: nothing proves {', '.join(unproven)}",
             "write a gate for each",
         )
-    slowest = max(stage.gates, key=time_of)
+    slowest = max(stage.gates, key=lambda gate: time_of(gate, schedules))
     settling = f"{format_duration(stage.settle / scale)} to settle, " if stage.settle else ""
+    needed = format_duration(seconds_to_go(stage, schedules) / scale)
     yield Finding(
         "info",
         "time-to-go",
         place,
-        f"{stage.marker} is decided {format_duration(seconds_to_go(stage) / scale)} after its flip at the earliest: "
-        f"{settling}{format_duration(time_of(slowest) / scale)} for {slowest.id!r}",
+        f"{stage.marker} is decided {needed} after its flip at the earliest: "
+        f"{settling}{format_duration(time_of(slowest, schedules) / scale)} for {slowest.id!r}",
         "plan for it, or shorten the longest window",
     )
 
@@ -39,8 +47,8 @@ def duration_findings(stage: Stage, place: KeyPath, scale: float = 1.0) -> Itera
 def wait_findings(plan: Plan, environment: str | None) -> Iterator[Finding]:
     """Yield the environments that stop waiting before their longest stage can be GO."""
     for name, one in plan.environments.items():
-        slowest = max(plan.stages, key=seconds_to_go)
-        needed = seconds_to_go(slowest) / one.time_scale
+        slowest = max(plan.stages, key=lambda stage: seconds_to_go(stage, plan.canaries))
+        needed = seconds_to_go(slowest, plan.canaries) / one.time_scale
         if environment in (None, name) and 0 < one.wait < needed:
             yield Finding(
                 "warning",
@@ -52,19 +60,25 @@ def wait_findings(plan: Plan, environment: str | None) -> Iterator[Finding]:
             )
 
 
-def seconds_to_go(stage: Stage) -> float:
+def seconds_to_go(stage: Stage, schedules: Schedules) -> float:
     """Return the seconds from a stage's flip until all of its windows have passed."""
-    return stage.settle + max(time_of(gate) for gate in stage.gates)
+    return stage.settle + max(time_of(gate, schedules) for gate in stage.gates)
 
 
-def time_of(gate: Gate) -> float:
+def time_of(gate: Gate, schedules: Schedules) -> float:
     """Return the seconds that a gate needs after the flip and settling. A new kind of gate is added here."""
     if gate.canary is not None:
-        return gate.canary.across
+        return _time_of_history(gate.canary, schedules.get(gate.canary.name))
     if gate.burn is not None:
         return max(pair.long for pair in gate.burn.pairs)
     streak = gate.streak.every * (gate.streak.periods - 1) if gate.streak else 0.0
     return (gate.over or 0.0) + streak
+
+
+def _time_of_history(canary: CanaryHistory, schedule: Schedule | None) -> float:
+    if canary.window or schedule is None:
+        return canary.window or canary.across
+    return (slots_in_a_row(canary.wanted, canary.across, schedule.every) - 1) * schedule.every
 
 
 def traffic_findings(gate: Gate, place: KeyPath, live: Live | None, scale: float = 1.0) -> Iterator[Finding]:

@@ -25,6 +25,13 @@ def plan(*gates: dict[str, Any], settle: str = "0s", **environments: dict[str, A
     return Plan.model_validate({"rollout": "shop", "environments": environments, "stages": stages})
 
 
+def scheduled(*gates: dict[str, Any], every: str) -> Plan:
+    stages = [{"stage": 3, "name": "A", "gates": gates}]
+    environments, canaries = {"production": TARGET}, {"pay": {"every": every}}
+    said = {"rollout": "shop", "environments": environments, "canaries": canaries, "stages": stages}
+    return Plan.model_validate(said)
+
+
 @pytest.mark.parametrize(
     ("gates", "settle", "said"),
     [
@@ -46,6 +53,28 @@ def test_the_time_until_go(gates: tuple[dict[str, Any], ...], settle: str, said:
             "plan for it, or shorten the longest window",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        # The first of five slots in a row comes with the flip, the last four slots later.
+        ({"consecutive": 5}, "1 h after its flip at the earliest: 1 h for 'paid'"),
+        ({"passes": 5}, "1 h after its flip at the earliest: 1 h for 'paid'"),
+        ({"passes": 2, "across": "30m"}, "30 min after its flip at the earliest: 30 min for 'paid'"),
+        ({"passes": 2, "across": "31m"}, "45 min after its flip at the earliest: 45 min for 'paid'"),
+        ({"passes": 4, "across": "30m"}, "45 min after its flip at the earliest: 45 min for 'paid'"),
+        ({"success": "99.5%", "over": "7d"}, "7 d after its flip at the earliest: 7 d for 'paid'"),
+        ({"quiet": "2h"}, "2 h after its flip at the earliest: 2 h for 'paid'"),
+    ],
+)
+def test_slots_take_their_time(history: dict[str, Any], said: str) -> None:
+    gates = [
+        {"id": "paid", "canary": {"name": "pay", **history}},
+        {"id": "desk", "attestation": {"question": "Quiet?"}},
+    ]
+    (told,) = [one for one in lint(scheduled(*gates, every="15m")) if one.code == "time-to-go"]
+    assert told.message == f"stage3 is decided {said}"
 
 
 def test_what_nothing_proves_is_never_go() -> None:

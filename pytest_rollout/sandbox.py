@@ -17,12 +17,18 @@ from pytest_rollout.process import dying_with_parent
 
 STATE_VARIABLE = "ROLLOUT_SANDBOX"
 """Path of the state file of a sandbox that is already up."""
+PRISMA = "prisma"
+"""The system that a sandbox has if none is named."""
 _START_DEADLINE = 60.0
+_TEXTS = ("target", "prometheus", "pushgateway", "flags", "flags_token", "system")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxState:
-    """Where the parts of a running sandbox answer."""
+    """Where the parts of a running sandbox answer.
+
+    ``variables`` are the environment variables that people would set in an environment that is not a sandbox.
+    """
 
     target: str
     prometheus: str
@@ -30,22 +36,25 @@ class SandboxState:
     flags: str
     flags_token: str = field(repr=False)
     faults: tuple[str, ...]
+    system: str = PRISMA
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def read_state(path: Path) -> SandboxState:
     """Return the addresses of a running sandbox. Raises EnvironmentUnready."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        words = {name: str(data[name]) for name in ("target", "prometheus", "pushgateway", "flags", "flags_token")}
-        return SandboxState(faults=tuple(data["faults"]), **words)
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+        words = {name: str(data[name]) for name in _TEXTS}
+        variables = {str(name): str(text) for name, text in data["variables"].items()}
+        return SandboxState(faults=tuple(data["faults"]), variables=variables, **words)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise EnvironmentUnready(
             f"no sandbox is described by {path}: {exc!r}; start one with: rollout sandbox up"
         ) from exc
 
 
-def known_faults(root: Path) -> dict[str, str]:
-    """Return the faults of the sandbox, name to what it does. Raises EnvironmentUnready."""
+def known_faults(root: Path, system: str | None = None) -> dict[str, str]:
+    """Return the faults of one system of the sandbox, or of all, name to what it does. Raises EnvironmentUnready."""
     done = subprocess.run(
         [sys.executable, "-m", "sandbox", "faults", "--json"],
         cwd=sandbox_home(root),
@@ -56,12 +65,13 @@ def known_faults(root: Path) -> dict[str, str]:
     )
     if done.returncode:
         raise EnvironmentUnready(f"the sandbox does not list its faults: {done.stderr.strip()[-300:]}")
-    return {fault["name"]: fault["does"] for fault in json.loads(done.stdout)}
+    listed = json.loads(done.stdout)
+    return {fault["name"]: fault["does"] for fault in listed if system in (None, fault.get("system", PRISMA))}
 
 
-def check_faults(root: Path, names: Sequence[str]) -> None:
-    """Raise EnvironmentUnready if the sandbox knows no such fault."""
-    known = sorted(known_faults(root)) if names else []
+def check_faults(root: Path, names: Sequence[str], system: str | None = None) -> None:
+    """Raise EnvironmentUnready if this system of the sandbox, or none at all, knows such a fault."""
+    known = sorted(known_faults(root, system)) if names else []
     for name in names:
         if name not in known:
             raise EnvironmentUnready(f"the sandbox has no fault {name!r}; {did_you_mean(name, known)}")
@@ -75,13 +85,26 @@ class Sandbox:
         self.state_file = state_file
 
     @classmethod
-    def start(
-        cls, root: Path, folder: Path, *, faults: Sequence[str], flags: Mapping[str, str], history: float
+    def start(  # noqa: PLR0913 - the options of its command line
+        cls,
+        root: Path,
+        folder: Path,
+        *,
+        faults: Sequence[str],
+        flags: Mapping[str, str],
+        history: float,
+        system: str = PRISMA,
+        words: Sequence[str] = (),
     ) -> Sandbox:
-        """Start a sandbox below ``folder`` with flags as ``{name: "cohort:true"}``. Raises EnvironmentUnready."""
+        """Start a sandbox below ``folder`` with flags as ``{name: "cohort:value"}``. Raises EnvironmentUnready.
+
+        ``words`` are further options of that system, without their dashes.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         state = folder / "sandbox.json"
         argv = [sys.executable, "-m", "sandbox", "up", "--leash", "--state", str(state), "--directory", str(folder)]
+        argv += ["--system", system] if system != PRISMA else []
+        argv += [f"--{word}" for word in words]
         argv += [part for name in faults for part in ("--fault", name)]
         argv += [part for name, value in flags.items() for part in ("--flag", f"{name}={value}")]
         argv += ["--history", f"{round(history)}s"] if history else []

@@ -18,7 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-START_SECONDS = 15.0
+ROOT = Path(__file__).parents[1]
+"""Where the package of the sandbox is found."""
+START_SECONDS = 30.0
 STOP_SECONDS = 3.0
 # The first line that names the address still says port 0.
 _LISTENING = re.compile(r"address=127\.0\.0\.1:([1-9]\d*)\s")
@@ -36,7 +38,7 @@ class MissingBinaryError(RuntimeError):
 
 @dataclass(frozen=True)
 class Job:
-    """One scrape job of Prometheus; ``target`` is host:port."""
+    """One scrape job of Prometheus; ``target`` is host:port, or several of them with commas between."""
 
     name: str
     target: str
@@ -49,7 +51,7 @@ class Job:
             "job_name": self.name,
             "metrics_path": self.path,
             "honor_labels": self.honor_labels,
-            "static_configs": [{"targets": [self.target]}],
+            "static_configs": [{"targets": self.target.split(",")}],
         }
 
 
@@ -189,12 +191,14 @@ def start_pushgateway(directory: Path) -> Component:
     return Component("pushgateway", [find_binary("pushgateway"), *flags], directory)
 
 
-def start_alertmanager(directory: Path) -> Component:
-    """Start an Alertmanager that notifies nobody and forms no cluster."""
+def start_alertmanager(directory: Path, receiver: str | None = None) -> Component:
+    """Start an Alertmanager that forms no cluster; it notifies the webhook at ``receiver``, or nobody."""
     directory.mkdir(parents=True, exist_ok=True)
     config = directory / "alertmanager.yml"
+    webhooks = [{"url": receiver, "send_resolved": True}] if receiver else []
+    route = {"receiver": "default", "group_by": ["alertname"], "group_wait": "0s", "group_interval": "1s"}
     config.write_text(
-        json.dumps({"route": {"receiver": "nobody", "group_wait": "0s"}, "receivers": [{"name": "nobody"}]})
+        json.dumps({"route": route, "receivers": [{"name": "default", "webhook_configs": webhooks}]}, indent=2)
     )
     flags = [
         f"--config.file={config}",
@@ -203,6 +207,15 @@ def start_alertmanager(directory: Path) -> Component:
         "--cluster.listen-address=",
     ]
     return Component("alertmanager", [find_binary("alertmanager"), *flags], directory)
+
+
+def start_python(
+    name: str, directory: Path, module: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> Component:
+    """Start a module of the sandbox."""
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    argv = [sys.executable, "-m", module, *arguments]
+    return Component(name, argv, directory, ready="/healthz", env={"PYTHONPATH": path, **(env or {})})
 
 
 def find_binary(name: str) -> str:

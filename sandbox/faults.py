@@ -1,9 +1,9 @@
-"""The faults the sandbox can be started with, and the checks each one has to turn red."""
+"""The faults that prisma can be started with, and the checks each one has to turn red; what a fault is."""
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 SMOKE = "stage1/dashboard-smoke"
 LATENCY = "stage1/read-latency"
@@ -21,18 +21,20 @@ class UnknownFaultError(ValueError):
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to break the sandbox.
+    """One way to break a system.
 
     ``turns_red`` names every check of its stage, as ``stage/check``, that must no longer pass.
     """
 
+    system: ClassVar[str] = "prisma"
     name: str
     does: str
     turns_red: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Return the fault as ``faults --json`` prints it."""
-        return asdict(self) | {"turns_red": list(self.turns_red)}
+        turns_red = list(self.turns_red)
+        return {"name": self.name, "system": self.system, "does": self.does, "turns_red": turns_red}
 
     def red_in(self, stage: str) -> frozenset[str]:
         """Return the checks of one stage (``stage1``) that the fault turns red."""
@@ -98,9 +100,9 @@ def turning_red(stage: str) -> tuple[Fault, ...]:
     return tuple(fault for fault in FAULTS if fault.red_in(stage))
 
 
-def check_names(names: Iterable[str]) -> frozenset[str]:
-    """Return the names as a set, or raise UnknownFaultError for the first one that no fault has."""
-    known = [fault.name for fault in FAULTS]
+def check_names(names: Iterable[str], faults: Sequence[Fault] = FAULTS) -> frozenset[str]:
+    """Return the names as a set, or raise UnknownFaultError for the first one that none of the faults has."""
+    known = [fault.name for fault in faults]
     chosen = frozenset(names)
     for name in sorted(chosen.difference(known)):
         close = difflib.get_close_matches(name, known, n=1)

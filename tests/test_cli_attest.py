@@ -272,7 +272,7 @@ def test_a_sandbox_has_to_be_up() -> None:
 
 def test_each_sandbox_is_a_place_of_its_own(log: EvidenceLog, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = dict.fromkeys(("target", "prometheus", "pushgateway", "flags", "flags_token"), "http://127.0.0.1:9")
-    (folder / "sandbox.json").write_text(json.dumps({**words, "faults": []}))
+    (folder / "sandbox.json").write_text(json.dumps({**words, "faults": [], "system": "prisma", "variables": {}}))
     monkeypatch.setenv("ROLLOUT_SANDBOX", str(folder / "sandbox.json"))
     told, status = said("attest", "shop", "stage3", "tickets", *WHO, "--yes")
     assert (told[0], status) == ("tickets of shop stage3 in sandbox (http://127.0.0.1:9) asks:", 0)

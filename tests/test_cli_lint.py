@@ -180,7 +180,7 @@ def test_the_server_of_a_sandbox(server: tuple[str, float], folder: Path) -> Non
     write(SPEED)
     state = folder / "sandbox.json"
     words = dict.fromkeys(("target", "prometheus", "pushgateway", "flags", "flags_token"), url)
-    state.write_text(json.dumps({**words, "faults": []}))
+    state.write_text(json.dumps({**words, "faults": [], "system": "prisma", "variables": {}}))
     said: list[str] = []
     against = Against(environment="sandbox", at=at, variables={"ROLLOUT_SANDBOX": str(state)})
     assert lint_plans([], against, strict=False, say=said.append) == 1

@@ -65,3 +65,9 @@ class Behaviour:
     """The OpenAPI document."""
     deprecations: Callable[[], Body] = deprecation.listing
     """What GET /api/deprecations answers."""
+    rolls_back: bool = True
+    """Whether the previous release is really without the validator."""
+    observable: bool = True
+    """Whether /metrics answers."""
+    flags_known: bool = True
+    """Whether the flag service answers."""

@@ -6,18 +6,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from sandbox.normalization.releases import Release
+
 VARIABLE = "SANDBOX_NORMALIZATION"
 
 
 @dataclass(frozen=True)
 class Config:
-    """One instance's configuration: its number, the database all share, and after how many seconds it obeys a flip."""
+    """One instance's configuration: its number, the database all share, and after how many seconds it obeys a flip.
+
+    ``port`` 0 is any free one.
+    """
 
     database: Path
     number: int = 1
     propagation: float = 0.0
     faults: frozenset[str] = frozenset()
     flags_token: str = ""
+    release: Release = Release.CURRENT
+    port: int = 0
 
     def to_environment(self) -> dict[str, str]:
         """Return the environment variable that carries this configuration."""
@@ -30,4 +37,5 @@ class Config:
         fields = json.loads(environment[VARIABLE])
         fields["database"] = Path(fields["database"])
         fields["faults"] = frozenset(fields["faults"])
+        fields["release"] = Release(fields["release"])
         return cls(**fields)

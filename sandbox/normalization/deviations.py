@@ -261,23 +261,6 @@ def after_following(_last: int, following: int) -> int:
     return following
 
 
-def without_headers(document: Body) -> Body:
-    """Describe no headers."""
-    paths = {
-        path: {
-            method: operation
-            | {"responses": {code: _headless(answer) for code, answer in operation["responses"].items()}}
-            for method, operation in operations.items()
-        }
-        for path, operations in document["paths"].items()
-    }
-    return document | {"paths": paths}
-
-
-def _headless(answer: Body) -> Body:
-    return {name: value for name, value in answer.items() if name != "headers"}
-
-
 def nothing_deprecated() -> Body:
     """List no deprecation."""
     return {"deprecations": []}

@@ -1,36 +1,27 @@
 """The faults this system can be started with, and what ought to notice each one."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from sandbox.normalization import deviations as api
+import sandbox.faults
+from sandbox.faults import check_names
+from sandbox.normalization import deviations as api, openapi
 from sandbox.normalization.behaviour import Behaviour
 from sandbox.normalization.migration import deviations as migration
 from sandbox.normalization.migration.steps import Steps
 
 
-class UnknownFaultError(ValueError):
-    """No fault has this name; the message suggests one and lists them all."""
-
-
 @dataclass(frozen=True)
-class Fault:
+class Fault(sandbox.faults.Fault):
     """One way to break the system: what it replaces in Behaviour, or in the migration's Steps.
 
-    ``noticed_by`` names golden relations, cases and gates that must no longer pass.
+    Faults that replace nothing are the monitoring's; whoever starts it looks at their names.
     """
 
-    name: str
-    does: str
-    noticed_by: tuple[str, ...]
+    system: ClassVar[str] = "normalization"
     behaviour: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Any] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the fault as it is listed."""
-        return {"name": self.name, "does": self.does, "noticed_by": list(self.noticed_by)}
 
 
 ENFORCED = "relation: unknown is rejected in enforce"
@@ -47,6 +38,10 @@ LABELS = "gate: bounded labels"
 SUMS = "case: sum at 1 - 1e-6 and 1 + 1e-6"
 OPENAPI = "coverage: OpenAPI"
 REHEARSAL = "canary: migration rehearsal"
+ROLLBACK = "canary: rollback rehearsal"
+TELEMETRY = "gate: telemetry"
+ALERTS = "canary: alert dry run"
+SCRAPES_ONE, NO_RULES, NOT_SENT = "scrape-misses-instance", "rules-not-loaded", "alert-never-sent"
 
 FAULTS: tuple[Fault, ...] = (
     Fault("enforce-lets-pass", "enforce acts as warn at the strategies", (ENFORCED,), {"mode": api.enforce_is_warn}),
@@ -125,7 +120,7 @@ FAULTS: tuple[Fault, ...] = (
         {"matches": api.as_stored},
     ),
     Fault("slow-validator", "a validation takes 8 ms", ("gate: validator p99",), {"examine": api.slowly}),
-    Fault("openapi-without-headers", "OpenAPI names no header", (OPENAPI,), {"describe": api.without_headers}),
+    Fault("openapi-without-headers", "OpenAPI names no header", (OPENAPI,), {"describe": openapi.without_headers}),
     Fault(
         "deprecations-empty",
         "/api/deprecations lists nothing",
@@ -171,23 +166,24 @@ FAULTS: tuple[Fault, ...] = (
         (REHEARSAL,),
         steps={"restored": migration.but_the_last, "compares": False},
     ),
+    Fault(
+        "release-does-not-roll-back",
+        "the previous release says its version, and validates all the same",
+        (ROLLBACK,),
+        {"rolls_back": False},
+    ),
+    Fault("metrics-down", "/metrics answers 503", (TELEMETRY,), {"observable": False}),
+    Fault("flags-down", "the flag service answers 503", (MODE,), {"flags_known": False}),
+    Fault("prometheus-down", "Prometheus is stopped right after the start", (TELEMETRY,)),
+    Fault(SCRAPES_ONE, "Prometheus scrapes only the first instance", (TELEMETRY, MODE)),
+    Fault(NO_RULES, "Prometheus does not load the rule file", (ALERTS,)),
+    Fault(NOT_SENT, "Alertmanager notifies nobody", (ALERTS,)),
 )
-
-
-def check_names(names: Iterable[str]) -> frozenset[str]:
-    """Return the names as a set, or raise UnknownFaultError for the first one that no fault has."""
-    known = [fault.name for fault in FAULTS]
-    chosen = frozenset(names)
-    for name in sorted(chosen.difference(known)):
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise UnknownFaultError(f"unknown fault {name!r}{hint}\nfaults: {', '.join(known)}")
-    return chosen
 
 
 def behaviour_with(names: Iterable[str]) -> Behaviour:
     """Return the API's behaviour with these faults; of two at one joint the later in the list wins."""
-    chosen = check_names(names)
+    chosen = check_names(names, FAULTS)
     behaviour = Behaviour()
     for fault in FAULTS:
         behaviour = replace(behaviour, **fault.behaviour) if fault.name in chosen else behaviour
@@ -196,7 +192,7 @@ def behaviour_with(names: Iterable[str]) -> Behaviour:
 
 def steps_with(names: Iterable[str]) -> Steps:
     """Return the migration's steps with these faults."""
-    chosen = check_names(names)
+    chosen = check_names(names, FAULTS)
     steps = Steps()
     for fault in FAULTS:
         steps = replace(steps, **fault.steps) if fault.name in chosen else steps

@@ -2,7 +2,8 @@
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -31,7 +32,16 @@ class Front(ThreadingHTTPServer):
 
     def next_instance(self) -> str:
         """Return whose turn it is."""
-        return self._instances[next(self._turns) % len(self._instances)]
+        instances = self._instances
+        return instances[next(self._turns) % len(instances)]
+
+    @contextmanager
+    def without(self, instance: str) -> Iterator[None]:
+        """Send nothing new to an instance meanwhile."""
+        before = self._instances
+        self._instances = [one for one in before if one != instance]
+        yield
+        self._instances = before
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a client that hung up."""

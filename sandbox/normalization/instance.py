@@ -1,11 +1,9 @@
 """One process of the API: put its parts together and serve them on a port of the system's choosing."""
 
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,22 +11,28 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from sandbox.normalization import answers, api, deprecation, openapi
+from sandbox.normalization.behaviour import Behaviour
 from sandbox.normalization.call import Instance, correlation_id_of, counted, mark
 from sandbox.normalization.config import Config
 from sandbox.normalization.db import open_database
 from sandbox.normalization.faults import behaviour_with
-from sandbox.normalization.flag_service import FlagService
+from sandbox.normalization.flag_service import ModeFlags
 from sandbox.normalization.metrics import OTHER_ROUTE, Metrics
 from sandbox.normalization.mode_board import ModeBoard
 from sandbox.normalization.mode_store import ModeStore
 from sandbox.normalization.modes import ENDPOINTS
 from sandbox.normalization.portfolio import Portfolio, Reading
+from sandbox.normalization.releases import Release
+from sandbox.serving import serve
 
 
 def build(config: Config) -> Starlette:
     """Return the application of one instance, on a database that is there."""
-    instance = _instance(config)
-    flags = FlagService(ModeStore(instance.engine), config.flags_token)
+    current = behaviour_with(config.faults)
+    validates = config.release.validates(current)
+    instance = _instance(config, config.release.behave(current), validates=validates)
+    flags = ModeFlags(ModeStore(instance.engine), config.flags_token, down=not current.flags_known)
+    plumbing = [*_plumbing(instance, config.release), *(_validator_plumbing(instance) if validates else ())]
 
     @asynccontextmanager
     async def lifespan(_application: Starlette) -> AsyncIterator[None]:
@@ -42,53 +46,47 @@ def build(config: Config) -> Starlette:
         return response
 
     return Starlette(
-        routes=[*api.routes(instance), *flags.routes(), *_plumbing(instance)],
+        routes=[*api.routes(instance), *flags.routes(), *plumbing],
         exception_handlers={404: nothing_there, 405: nothing_there},
         lifespan=lifespan,
     )
 
 
-def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; prints ``address=127.0.0.1:port`` first."""
-    application = build(config)
-    with listen() as listener:
-        print(f"address=127.0.0.1:{listener.getsockname()[1]}", flush=True)  # noqa: T201 - the supervisor reads it
-        settings = uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
-        uvicorn.Server(settings).run(sockets=[listener])
-
-
-def listen() -> socket.socket:
-    """Return a listening socket on loopback.
-
-    Its protocol is named, or asyncio would leave Nagle's algorithm on and every answer would take 40 ms more.
-    """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    return listener
-
-
-def _instance(config: Config) -> Instance:
-    behaviour = behaviour_with(config.faults)
+def _instance(config: Config, behaviour: Behaviour, *, validates: bool) -> Instance:
     engine = open_database(config.database)
     board = ModeBoard(ModeStore(engine), behaviour.delay(config.propagation), hears=behaviour.hears(config.number))
     return Instance(
         number=config.number,
         engine=engine,
         board=board,
-        metrics=Metrics(lambda endpoint, cohort: behaviour.gauge(board.rules().mode(endpoint, cohort))),
+        metrics=Metrics(
+            lambda endpoint, cohort: behaviour.gauge(board.rules().mode(endpoint, cohort)), validates=validates
+        ),
         portfolio=Portfolio(engine, Reading(behaviour.matches, behaviour.resume)),
         behaviour=behaviour,
     )
 
 
-def _plumbing(instance: Instance) -> list[Route]:
+def _plumbing(instance: Instance, release: Release) -> list[Route]:
     async def metrics(_request: Request) -> Response:
+        if not instance.behaviour.observable:
+            return Response(status_code=503)
         return Response(instance.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok")
 
+    async def description(_request: Request) -> Response:
+        return JSONResponse(instance.behaviour.describe(openapi.document(release.version)))
+
+    return [
+        Route("/metrics", metrics),
+        Route("/healthz", healthz),
+        counted(instance, "/openapi.json", "GET", description),
+    ]
+
+
+def _validator_plumbing(instance: Instance) -> list[Route]:
     async def modes(_request: Request) -> Response:
         rules = instance.board.rules()
         shown = {endpoint.name: rules.of(endpoint) for endpoint in ENDPOINTS}
@@ -100,18 +98,13 @@ def _plumbing(instance: Instance) -> list[Route]:
     async def docs(_request: Request) -> Response:
         return HTMLResponse(deprecation.page())
 
-    async def description(_request: Request) -> Response:
-        return JSONResponse(instance.behaviour.describe(openapi.document()))
-
     return [
-        Route("/metrics", metrics),
-        Route("/healthz", healthz),
         Route("/api/internal/modes", modes),
         counted(instance, "/api/deprecations", "GET", deprecations),
         counted(instance, deprecation.DOCS, "GET", docs),
-        counted(instance, "/openapi.json", "GET", description),
     ]
 
 
 if __name__ == "__main__":
-    serve(Config.from_environment(os.environ))
+    started_with = Config.from_environment(os.environ)
+    serve(build(started_with), started_with.port)

@@ -32,11 +32,15 @@ def cohort_label(header: str | None) -> str:
 
 
 class Metrics:
-    """The counters, histograms and gauges; durations are in seconds."""
+    """The counters, histograms and gauges; durations are in seconds.
 
-    def __init__(self, mode: Callable[[Endpoint, str], float]) -> None:
+    Those of the validator are shown only where there is one.
+    """
+
+    def __init__(self, mode: Callable[[Endpoint, str], float], *, validates: bool = True) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
+        validator = registry if validates else CollectorRegistry()
         started = Gauge("process_start_time_seconds", "When the process started, in unix seconds", registry=registry)
         started.set(time.time())
         place = ["endpoint", "mode"]
@@ -44,18 +48,20 @@ class Metrics:
             "stage_validation_duration_seconds",
             "Duration of a validation",
             [*place, "input_type", "cardinality"],
-            registry=registry,
+            registry=validator,
             buckets=VALIDATION_BUCKETS,
         )
         self.validations = Counter(
-            "stage_validation_validations", "Validations", [*place, "input_type", "result"], registry=registry
+            "stage_validation_validations", "Validations", [*place, "input_type", "result"], registry=validator
         )
-        self.errors = Counter("stage_validation_errors", "Rejected requests", [*place, "error_code"], registry=registry)
+        self.errors = Counter(
+            "stage_validation_errors", "Rejected requests", [*place, "error_code"], registry=validator
+        )
         self.headers = Counter(
             "stage_deprecation_header_emitted",
             "Answers with deprecation headers",
             [*place, "input_type"],
-            registry=registry,
+            registry=validator,
         )
         self.requests = Counter("http_requests", "Requests", ["route", "code", "cohort"], registry=registry)
         self.request_seconds = Histogram(
@@ -65,7 +71,7 @@ class Metrics:
             registry=registry,
             buckets=REQUEST_BUCKETS,
         )
-        _show_modes(registry, mode)
+        _show_modes(validator, mode)
         self._be_born_at_zero()
 
     def _be_born_at_zero(self) -> None:

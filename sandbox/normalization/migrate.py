@@ -6,14 +6,15 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, func, select
 
+from sandbox.faults import UnknownFaultError
 from sandbox.normalization.db import StageQuarantine, open_database, reading
-from sandbox.normalization.faults import UnknownFaultError, steps_with
+from sandbox.normalization.faults import steps_with
 from sandbox.normalization.migration.batches import BATCH_ROWS, Batch, MismatchError, PlanChangedError, apply
 from sandbox.normalization.migration.plan import make_plan
 from sandbox.normalization.migration.snapshot import SnapshotError, restore, take
@@ -43,6 +44,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, 1)
     except (PlanChangedError, SnapshotError) as error:
         return _complain(error, 1)
+    finally:
+        engine.dispose()
+
+
+def migrate_all(database: Path, snapshot: Path, faults: Iterable[str]) -> None:
+    """Take a snapshot and migrate, as far as the migration comes with these faults; prints as the commands do."""
+    engine, steps = open_database(database), steps_with(faults)
+    try:
+        take(engine, snapshot)
+        with reading(engine) as connection:
+            digest = make_plan(connection, steps).as_json(steps)["digest"]
+        _apply(engine, digest, BATCH_ROWS, steps)
+    except (MismatchError, PlanChangedError) as error:
+        _complain(error, 1)
     finally:
         engine.dispose()
 

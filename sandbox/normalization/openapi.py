@@ -22,11 +22,11 @@ _HEADERS = {
 }
 
 
-def document() -> Schema:
-    """Return the OpenAPI document."""
+def document(version: str) -> Schema:
+    """Return the OpenAPI document of a release."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": TITLE, "version": "1.0.0"},
+        "info": {"title": TITLE, "version": version},
         "paths": {
             MONTE_CARLO.template: {"post": _simulate()},
             STRATEGIES.template: {"post": _add_strategy(), "get": _strategies()},
@@ -35,6 +35,23 @@ def document() -> Schema:
         },
         "components": {"schemas": _schemas(), "headers": {name: _header(text) for name, text in _HEADERS.items()}},
     }
+
+
+def without_headers(document: Schema) -> Schema:
+    """Return the document without any header."""
+    paths = {
+        path: {
+            method: operation
+            | {"responses": {code: _headless(answer) for code, answer in operation["responses"].items()}}
+            for method, operation in operations.items()
+        }
+        for path, operations in document["paths"].items()
+    }
+    return document | {"paths": paths}
+
+
+def _headless(answer: Schema) -> Schema:
+    return {name: value for name, value in answer.items() if name != "headers"}
 
 
 def _simulate() -> Schema:

@@ -1,14 +1,12 @@
 """Wiring: put the parts together and serve them on a port of the system's choosing."""
 
 import os
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import uvicorn
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,7 +18,7 @@ from sandbox.prisma import api, pages, texts
 from sandbox.prisma.config import Config
 from sandbox.prisma.db import DATABASE, open_database
 from sandbox.prisma.facade import Distance
-from sandbox.prisma.flag_service import FlagService
+from sandbox.prisma.flag_service import PrismaFlags
 from sandbox.prisma.flags import FlagStore
 from sandbox.prisma.legacy import Legacy
 from sandbox.prisma.logs import FILE, Log
@@ -30,6 +28,7 @@ from sandbox.prisma.past import assume
 from sandbox.prisma.seed import seed
 from sandbox.prisma.site import OneInAHundred, Site, route
 from sandbox.prisma.vault import Settings, Vault
+from sandbox.serving import serve
 
 _DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - its use is counted and warned about
 _SLOW = 3
@@ -40,9 +39,8 @@ def build(config: Config) -> Starlette:
     site = _site(config)
     if config.since is not None:
         assume(site, time.time() - config.since)
-    flag_service = FlagService(
-        site.flags, token=config.flags_token, down=site.has("flags-down"), lost=site.has("flag-lost")
-    )
+    down, lost = site.has("flags-down"), site.has("flag-lost")
+    flag_service = PrismaFlags(site.flags, config.flags_token, down=down, lost=lost)
     routes = [route(site, *entry) for entry in (*pages.ROUTES, *api.ROUTES)]
 
     @asynccontextmanager
@@ -52,26 +50,6 @@ def build(config: Config) -> Starlette:
         site.log.close()
 
     return Starlette(routes=[*routes, *flag_service.routes(), *_plumbing(site)], lifespan=lifespan)
-
-
-def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; prints ``address=127.0.0.1:port`` first."""
-    application = build(config)
-    with listen() as listener:
-        print(f"address=127.0.0.1:{listener.getsockname()[1]}", flush=True)  # noqa: T201 - the supervisor reads it
-        settings = uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
-        uvicorn.Server(settings).run(sockets=[listener])
-
-
-def listen() -> socket.socket:
-    """Return a listening socket on loopback.
-
-    Its protocol is named, or asyncio would leave Nagle's algorithm on and every answer would take 40 ms more.
-    """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    return listener
 
 
 def _site(config: Config) -> Site:
@@ -129,4 +107,4 @@ def _plumbing(site: Site) -> list[Route]:
 
 
 if __name__ == "__main__":
-    serve(Config.from_environment(os.environ))
+    serve(build(Config.from_environment(os.environ)))

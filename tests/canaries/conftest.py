@@ -57,7 +57,8 @@ class System:
         """The state file of a sandbox that consists of the application alone."""
         path = self.folder / "sandbox.json"
         nowhere = dict.fromkeys(("prometheus", "pushgateway"), "http://127.0.0.1:9")
-        state = {**nowhere, "target": self.url, "flags": self.url, "flags_token": "a-token", "faults": self.faults}
+        system = {"system": "prisma", "variables": {}, "faults": self.faults}
+        state = {**nowhere, **system, "target": self.url, "flags": self.url, "flags_token": "a-token"}
         path.write_text(json.dumps(state), encoding="utf-8")
         return path
 

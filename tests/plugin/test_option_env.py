@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -77,8 +78,9 @@ def test_a_sandbox_that_is_up_is_used(bench: Bench, monkeypatch: pytest.MonkeyPa
     assert missing.ret != 0
     assert bench.decision == "HOLD"
 
-    words = ", ".join(f'"{name}": "{bench.world.url}"' for name in ("target", "prometheus", "pushgateway", "flags"))
-    state.write_text(f'{{{words}, "flags_token": "t", "faults": ["api-5xx"]}}', encoding="utf-8")
+    words = dict.fromkeys(("target", "prometheus", "pushgateway", "flags"), bench.world.url)
+    system = {"system": "prisma", "variables": {}, "faults": ["api-5xx"]}
+    state.write_text(json.dumps({**words, **system, "flags_token": "t"}), encoding="utf-8")
     assert bench.run("-m", "stage1", "--rollout-env", "sandbox").ret == 0
     assert bench.sandbox_starts() == []
     assert bench.document()["stages"][0]["rehearsal_reasons"] == ["sandbox", "time scale 60", "fault api-5xx"]

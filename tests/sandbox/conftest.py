@@ -10,8 +10,9 @@ import pytest
 import uvicorn
 
 from sandbox.components import Component, start_prometheus
-from sandbox.prisma.app import build, listen
+from sandbox.prisma.app import build
 from sandbox.prisma.config import Config, FlagSetting
+from sandbox.serving import listen
 
 READS_ON = FlagSetting("PERSISTENCE_PRISMA_READS", "admin", value=True)
 

@@ -108,7 +108,7 @@ def test_up_answers_everywhere_and_sigterm_stops_all_of_it(start: Start, tmp_pat
 def test_signal_in_the_middle_of_waiting_is_no_deadlock() -> None:
     script = """
 import random, signal
-from sandbox.stack import StopRequest
+from sandbox.supervision import StopRequest
 stop = StopRequest()
 signal.signal(signal.SIGALRM, lambda *_: stop.ask())
 rest = random.Random(1)
@@ -233,7 +233,7 @@ def test_wrong_usage(arguments: list[str], complaint: str) -> None:
 
 
 def test_faults_are_listed_as_json() -> None:
-    listed = json.loads(run("faults", "--json").stdout)
+    listed = json.loads(run("faults", "--system", "prisma", "--json").stdout)
     assert [fault["name"] for fault in listed] == [fault.name for fault in FAULTS]
-    assert set(listed[0]) == {"name", "does", "turns_red"}
+    assert set(listed[0]) == {"name", "system", "does", "turns_red"}
     assert listed[0]["turns_red"] == ["stage1/dashboard-smoke", "stage1/api-5xx"]

@@ -12,12 +12,13 @@ import httpx
 import pytest
 import uvicorn
 
-from sandbox.normalization.app import create_database
 from sandbox.normalization.config import Config
 from sandbox.normalization.db import open_database
-from sandbox.normalization.instance import build, listen
+from sandbox.normalization.deployment import create_database
+from sandbox.normalization.instance import build
 from sandbox.normalization.mode_store import ModeStore
 from sandbox.normalization.modes import ENDPOINTS, Mode, ModeWish
+from sandbox.serving import listen
 
 COMPANIES = 480
 TOKEN = "a-token"

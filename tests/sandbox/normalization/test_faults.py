@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from sandbox.faults import UnknownFaultError, check_names
 from sandbox.normalization.behaviour import Behaviour
 from sandbox.normalization.config import Config
-from sandbox.normalization.faults import FAULTS, UnknownFaultError, behaviour_with, check_names, steps_with
+from sandbox.normalization.faults import FAULTS, behaviour_with, steps_with
 from sandbox.normalization.migration.steps import Steps
 from tests.sandbox.normalization.asking import companies, samples
 from tests.sandbox.normalization.battery import PROBES, observe
@@ -77,19 +78,25 @@ EFFECTS: dict[str, set[str]] = {
 """What the battery sees of each fault. That a body of warn differs from off's only in its names shows in off too."""
 OF_FLIPS = {"canary-for-everybody", "instance-in-old-mode", "flip-takes-long"}
 """Tested below: the battery flips nothing."""
+OF_DEPLOYMENT = {"release-does-not-roll-back", "metrics-down", "flags-down"}
+"""Tested in test_releases.py, and below: the battery needs metrics and flags."""
+OF_MONITORING = {"prometheus-down", "scrape-misses-instance", "rules-not-loaded", "alert-never-sent"}
+"""Tested in tests/sandbox/test_up_normalization.py."""
 
 
 def test_unknown_fault_is_named_with_a_suggestion_and_the_list() -> None:
     with pytest.raises(UnknownFaultError) as caught:
-        check_names(["slow-validator", "slow-valid"])
+        check_names(["slow-validator", "slow-valid"], FAULTS)
     known = ", ".join(fault.name for fault in FAULTS)
     assert str(caught.value) == f"unknown fault 'slow-valid'; did you mean 'slow-validator'?\nfaults: {known}"
 
 
 def test_every_fault_replaces_something_and_is_tested() -> None:
     of_migration = {fault.name for fault in FAULTS if fault.steps}
-    assert {fault.name for fault in FAULTS} == EFFECTS.keys() | OF_FLIPS | of_migration
-    assert all(bool(fault.behaviour) != bool(fault.steps) and fault.noticed_by and fault.does for fault in FAULTS)
+    assert {fault.name for fault in FAULTS} == EFFECTS.keys() | OF_FLIPS | of_migration | OF_DEPLOYMENT | OF_MONITORING
+    assert all(fault.turns_red and fault.does and fault.system == "normalization" for fault in FAULTS)
+    assert {fault.name for fault in FAULTS if not fault.behaviour and not fault.steps} == OF_MONITORING
+    assert not any(fault.behaviour and fault.steps for fault in FAULTS)
     assert all(behaviour_with([fault.name]) != Behaviour() for fault in FAULTS if fault.behaviour)
     assert all(steps_with([fault.name]) != Steps() for fault in FAULTS if fault.steps)
     assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 20

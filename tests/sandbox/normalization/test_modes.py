@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.normalization.app import create_database, initial_modes
+from sandbox.normalization.app import initial_modes
 from sandbox.normalization.db import open_database
+from sandbox.normalization.deployment import create_database
 from sandbox.normalization.mode_board import ModeBoard
 from sandbox.normalization.mode_store import ModeStore
 from sandbox.normalization.modes import COMPANIES, ENDPOINTS, MONTE_CARLO, STRATEGIES, Mode, ModeWish

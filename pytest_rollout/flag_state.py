@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pytest_rollout.judge.history import FlagReading
+from pytest_rollout.judge.history import FlagReading, is_same
 from pytest_rollout.plan.model import Plan
 from pytest_rollout.sources.flags import UNREACHABLE, FlagReader
 
@@ -24,7 +24,7 @@ def read_flag_state(plan: Plan, reader: FlagReader | None) -> tuple[FlagReading,
     return tuple(readings)
 
 
-def flag_values(readings: Sequence[FlagReading]) -> Mapping[str, bool | None]:
+def flag_values(readings: Sequence[FlagReading]) -> Mapping[str, bool | str | None]:
     """Return ``FLAG@cohort`` with its value, or None if it was not evaluated."""
     return {f"{one.flag}@{one.cohort}": None if one.fault else one.value for one in readings}
 
@@ -39,17 +39,17 @@ def change_between(before: Sequence[FlagReading], after: Sequence[FlagReading]) 
         other = later.get((one.flag, one.cohort))
         if other is None or one.fault or other.fault:
             continue
-        if one.value is not other.value:
-            return f"{one.flag} turned from {one.value} to {other.value} for {one.cohort!r} during the run"
+        if not is_same(one.value, other.value):
+            return f"{one.flag} turned from {one.value!r} to {other.value!r} for {one.cohort!r} during the run"
         if one.changed_at != other.changed_at:
-            return f"{one.flag} was changed for {one.cohort!r} during the run, and is {other.value} again"
+            return f"{one.flag} was changed for {one.cohort!r} during the run, and is {other.value!r} again"
     return None
 
 
-def settled_values(before: Sequence[FlagReading], after: Sequence[FlagReading]) -> Mapping[str, bool | None]:
+def settled_values(before: Sequence[FlagReading], after: Sequence[FlagReading]) -> Mapping[str, bool | str | None]:
     """Return the values that held throughout: None for what was not evaluated before or after."""
     first, last = flag_values(before), flag_values(after)
-    return {name: value if last.get(name) is value else None for name, value in first.items()}
+    return {name: value if is_same(last.get(name), value) else None for name, value in first.items()}
 
 
 def _unread(flag: str, cohort: str, fault: str) -> FlagReading:

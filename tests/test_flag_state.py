@@ -13,6 +13,7 @@ from pytest_rollout.sources.flags import UNREACHABLE
 
 ON = FlagReading(flag="READS", cohort="admin", value=True, reason="STATIC", changed_at=100.0)
 OFF = replace(ON, value=False)
+WARN, OFF_MODE = replace(ON, value="warn"), replace(ON, value="off")
 UNREAD = replace(ON, value=None, reason="", changed_at=None, fault="HTTP 503")
 OTHER = replace(ON, flag="PORTAL", cohort="*")
 
@@ -71,6 +72,10 @@ def test_without_a_service_there_is_no_state() -> None:
         (ON, ON, None),
         (ON, OFF, "READS turned from True to False for 'admin' during the run"),
         (ON, replace(ON, changed_at=101.0), "READS was changed for 'admin' during the run, and is True again"),
+        (WARN, OFF_MODE, "READS turned from 'warn' to 'off' for 'admin' during the run"),
+        (replace(ON, value="True"), ON, "READS turned from 'True' to True for 'admin' during the run"),
+        (WARN, replace(WARN, changed_at=101.0), "READS was changed for 'admin' during the run, and is 'warn' again"),
+        (WARN, replace(WARN, value="-warn"[1:]), None),
         (UNREAD, ON, None),
         (ON, UNREAD, None),
     ],
@@ -85,7 +90,12 @@ def test_what_was_not_evaluated_has_no_value() -> None:
     assert flag_values([replace(ON, fault="not evaluated")]) == {"READS@admin": None}
 
 
-@pytest.mark.parametrize("after", [[UNREAD], [OFF], []])
+def test_a_text_that_held_throughout_counts() -> None:
+    assert settled_values([WARN], [replace(WARN, value="-warn"[1:])]) == {"READS@admin": "warn"}
+    assert settled_values([WARN], [OFF_MODE]) == {"READS@admin": None}
+
+
+@pytest.mark.parametrize("after", [[UNREAD], [OFF], [replace(ON, value="True")], []])
 def test_only_what_held_throughout_counts(after: list[FlagReading]) -> None:
     assert settled_values([ON], [ON]) == {"READS@admin": True}
     assert settled_values([ON], after) == {"READS@admin": None}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pytest_rollout.errors import EnvironmentUnready, EvidenceError, PlanError, RolloutError
+from pytest_rollout.errors import EvidenceError, PlanError, RolloutError
 from pytest_rollout.evidence.log import EvidenceLog
 from pytest_rollout.evidence.people import Asked, add_attestation, add_waiver
 from pytest_rollout.evidence.record import Head, Kind, Place
@@ -19,9 +19,8 @@ from pytest_rollout.plan.loader import LoadedPlan, load_plan
 from pytest_rollout.plan.model import Stage
 from pytest_rollout.plan.strict import did_you_mean
 from pytest_rollout.plugin.selection import SUFFIX, walk
-from pytest_rollout.sandbox import STATE_VARIABLE, read_state
 from pytest_rollout.sources.http import without_credentials
-from pytest_rollout.target import enter
+from pytest_rollout.target import enter_as_it_is
 from pytest_rollout.units import format_duration, format_moment, parse_duration
 
 T = TypeVar("T")
@@ -172,15 +171,7 @@ def _picked(among: Mapping[str, T], name: str, what: str) -> T:
 
 def _place(loaded: LoadedPlan, environment: str, variables: Mapping[str, str]) -> Place:
     """Return what evidence of an environment is filed under; a sandbox has to be up, as each is a place of its own."""
-    sandbox = None
-    if loaded.environment(environment, variables).sandbox:
-        if not (state := variables.get(STATE_VARIABLE)):
-            raise EnvironmentUnready(
-                f"{environment!r} is a sandbox that is not up: start it with 'rollout sandbox up', "
-                f"and export {STATE_VARIABLE} as it says"
-            )
-        sandbox = read_state(Path(state))
-    target = enter(loaded, environment, sandbox=sandbox, variables=variables)
+    target = enter_as_it_is(loaded, environment, variables)
     return Place(loaded.plan.rollout, environment, without_credentials(target.url))
 
 

@@ -17,10 +17,9 @@ from pytest_rollout.plan.lint import Finding, lint
 from pytest_rollout.plan.loader import LoadedPlan, load_plan
 from pytest_rollout.plan.model import Plan
 from pytest_rollout.plugin.selection import SUFFIX, walk
-from pytest_rollout.sandbox import STATE_VARIABLE, read_state
 from pytest_rollout.sources.http import Http, without_credentials
 from pytest_rollout.sources.prometheus import Prometheus
-from pytest_rollout.target import enter
+from pytest_rollout.target import enter_as_it_is
 
 DEFAULT_PLACES = (Path("canaries"),)
 """Where plans are sought; the default of the ini key ``rollout_plans``."""
@@ -42,16 +41,7 @@ class Against:
         """Return the Prometheus to ask about a plan. Raises EnvironmentUnready."""
         if self.environment is None:
             return self.prometheus
-        sandbox = None
-        if loaded.environment(self.environment, self.variables).sandbox:
-            state = self.variables.get(STATE_VARIABLE)
-            if not state:
-                raise EnvironmentUnready(
-                    f"{self.environment!r} is a sandbox that is not up: start it with 'rollout sandbox up', "
-                    f"and export {STATE_VARIABLE} as it says"
-                )
-            sandbox = read_state(Path(state))
-        target = enter(loaded, self.environment, sandbox=sandbox, variables=self.variables)
+        target = enter_as_it_is(loaded, self.environment, self.variables)
         if not target.prometheus:
             raise EnvironmentUnready(f"environment {self.environment!r} names no prometheus; add it to the plan")
         return target.prometheus

@@ -24,7 +24,7 @@ class CanaryRun:
     attachments: tuple[str, ...] = ()
     plan: str = ""
     """Digest of the plan it was run under."""
-    flags: Mapping[str, bool | None] = field(default_factory=dict)
+    flags: Mapping[str, bool | str | None] = field(default_factory=dict)
     """``FLAG@cohort`` for every flag of the plan, as it was throughout the run; None if it could not be evaluated."""
     slot: float | None = None
     """Time of the slot it was run for."""
@@ -51,23 +51,28 @@ class Passes:
     across: float
 
 
+def is_same(one: bool | str | None, other: bool | str | None) -> bool:
+    """Whether two values of a flag are the same, with their types: ``True`` is neither ``1`` nor ``"true"``."""
+    return type(one) is type(other) and one == other
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """Under what a pass counts: the version of the plan, and the stage's flags as they have to be."""
 
     plan: str
     """Digest of the plan; an empty one is no version, and nothing counts under it."""
-    flags: Mapping[str, bool]
+    flags: Mapping[str, bool | str]
     """``FLAG@cohort`` and its value."""
 
-    def objection(self, plan: str, flags: Mapping[str, bool | None]) -> str:
+    def objection(self, plan: str, flags: Mapping[str, bool | str | None]) -> str:
         """Return why something made under another plan or other flags does not count; empty if it does."""
         if not plan or plan != self.plan:
             return "under another plan version"
         for name, wanted in sorted(self.flags.items()):
             value = flags.get(name)
-            if value is not wanted:
-                return f"while {name} was {'unknown' if value is None else value}"
+            if not is_same(value, wanted):
+                return f"while {name} was {'unknown' if value is None else repr(value)}"
         return ""
 
 
@@ -172,7 +177,7 @@ class FlagReading:
 
     flag: str
     cohort: str
-    value: bool | None
+    value: bool | str | None
     reason: str
     changed_at: float | None
     fault: str = ""
@@ -180,22 +185,23 @@ class FlagReading:
     """Who changed it last, if the service tells."""
 
 
-def judge_flags(wanted: Mapping[str, bool], readings: Sequence[FlagReading], at: float) -> CheckResult:
+def judge_flags(wanted: Mapping[str, bool | str], readings: Sequence[FlagReading], at: float) -> CheckResult:
     """Judge that every flag of a stage has the value the stage is about, and say since when."""
     known: dict[str, Any] = {
-        "value": float(sum(reading.value == wanted[reading.flag] for reading in readings)),
+        "value": float(sum(is_same(reading.value, wanted[reading.flag]) for reading in readings)),
         "limit": float(len(wanted)),
         "unit": "count",
         "samples": len(readings),
         "derivation": {"rule": "read back", "at": at, "readings": [_reading(reading) for reading in readings]},
     }
     for reading in readings:
-        if not reading.fault and reading.value is not wanted[reading.flag]:
-            said = f"{reading.flag} is {reading.value} for {reading.cohort!r}, expected {wanted[reading.flag]}"
+        value = wanted[reading.flag]
+        if not reading.fault and type(reading.value) is type(value) and reading.value != value:
+            said = f"{reading.flag} is {reading.value!r} for {reading.cohort!r}, expected {value!r}"
             return CheckResult(verdict=Verdict.BREACHED, reason=Reason.FLAG_MISMATCH, message=said, **known)
     for reading in readings:
-        if reading.fault:
-            return broken(Reason.FLAG_NOT_EVALUATED, f"{reading.flag} was not evaluated: {reading.fault}", **known)
+        if fault := reading.fault or _misfit(reading, wanted[reading.flag]):
+            return broken(Reason.FLAG_NOT_EVALUATED, f"{reading.flag} was not evaluated: {fault}", **known)
         if reading.changed_at is None:
             return inconclusive(
                 Reason.FLIP_UNKNOWN,
@@ -205,8 +211,16 @@ def judge_flags(wanted: Mapping[str, bool], readings: Sequence[FlagReading], at:
             )
     if missing := sorted(wanted.keys() - {reading.flag for reading in readings}):
         return broken(Reason.FLAG_NOT_EVALUATED, f"{missing[0]} was not read", **known)
-    said = ", ".join(f"{reading.flag} is {reading.value} for {reading.cohort!r}" for reading in readings)
+    said = ", ".join(f"{reading.flag} is {reading.value!r} for {reading.cohort!r}" for reading in readings)
     return CheckResult(verdict=Verdict.PASSED, reason=Reason.WITHIN_LIMIT, message=said, **known)
+
+
+def _misfit(reading: FlagReading, wanted: bool | str) -> str:
+    """Return why a value is of no use where another one is wanted; empty if it is of its type."""
+    if type(reading.value) is type(wanted):
+        return ""
+    kind, how = ("boolean", "texts have") if isinstance(wanted, bool) else ("text", "booleans have no")
+    return f"the value {reading.value!r} is not a {kind}, and the plan wants {wanted!r}; {how} quotes in a plan"
 
 
 def _reading(reading: FlagReading) -> dict[str, Any]:

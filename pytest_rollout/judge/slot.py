@@ -44,7 +44,7 @@ class Slot:
     message: str = ""
     plan: str = ""
     """Digest of the plan it was run under."""
-    flags: Mapping[str, bool | None] = field(default_factory=dict)
+    flags: Mapping[str, bool | str | None] = field(default_factory=dict)
     """``FLAG@cohort`` as read around the run; None if it could not be evaluated."""
     runs: tuple[str, ...] = ()
     """Ids of its attempts, oldest first."""

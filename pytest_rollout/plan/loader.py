@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from pytest_rollout.errors import EnvironmentUnready, PlanError
 from pytest_rollout.plan.document import Document, KeyPath, read_document
 from pytest_rollout.plan.lint import offline_errors
-from pytest_rollout.plan.model import ENV_REFERENCE, Environment, Plan
+from pytest_rollout.plan.model import Environment, Plan
+from pytest_rollout.plan.rollback import REFERENCE
 from pytest_rollout.plan.strict import did_you_mean
 
 _WORDS = {
@@ -81,13 +82,13 @@ class LoadedPlan:
             return {key: self._fill(item, (*where, key), variables) for key, item in value.items()}
         if not isinstance(value, str):
             return value
-        for name in ENV_REFERENCE.findall(value):
+        for name in REFERENCE.findall(value):
             if not variables.get(name):
                 key = ".".join(str(part) for part in where)
                 raise EnvironmentUnready(
                     self.document.error(where, f"{key} needs the environment variable {name}, which is not set")
                 )
-        return ENV_REFERENCE.sub(lambda found: variables[found[1]], value)
+        return REFERENCE.sub(lambda found: variables[found[1]], value)
 
 
 def load_plan(path: Path) -> LoadedPlan:

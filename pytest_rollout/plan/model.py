@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pytest_rollout.plan.gates import Gate
+from pytest_rollout.plan.rollback import Action
 from pytest_rollout.plan.schedule import Schedule
-from pytest_rollout.plan.strict import Duration, Name, Strict, wrong
+from pytest_rollout.plan.strict import Duration, FlagValue, Name, Strict, did_you_mean, wrong
+
+DEFAULT_SYSTEM = "prisma"
+"""The system of a ``sandbox: true``."""
+
+
+def _system(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9-]*", value)):
+        return value
+    raise ValueError(f"{value!r} is no sandbox; write true, or the name of one of its systems")
 
 
 class FlagExpectation(Strict):
     """What a flag has to be while the stage is judged."""
 
-    value: bool
+    value: FlagValue
     cohort: str = "*"
 
 
@@ -27,6 +38,8 @@ class Stage(Strict):
     flags: dict[str, FlagExpectation] = Field(default_factory=dict)
     settle: Duration = 0.0
     """Time after the flip that no window includes."""
+    sandbox: tuple[Name, ...] = ()
+    """Further words for the sandbox that a run starts for this stage: ``migrated`` is its ``--migrated``."""
     gates: tuple[Gate, ...] = Field(min_length=1)
 
     @property
@@ -35,7 +48,7 @@ class Stage(Strict):
         return f"stage{self.stage}"
 
     @property
-    def wanted(self) -> dict[str, bool]:
+    def wanted(self) -> dict[str, bool | str]:
         """``FLAG@cohort`` for each of its flags, with the value that it has to have."""
         return {f"{name}@{flag.cohort}": flag.value for name, flag in self.flags.items()}
 
@@ -64,8 +77,8 @@ _ADDRESSES = ("target", "prometheus", "pushgateway", "flags")
 class Environment(Strict):
     """Where a stage is judged. ``${NAME}`` is taken from the process environment when it is entered."""
 
-    sandbox: bool = False
-    """Start the reference target of this repository and judge that."""
+    sandbox: Annotated[bool | str, BeforeValidator(_system)] = False
+    """Start the reference target of this repository, or the one of its systems with this name, and judge that."""
     history: Duration = 0.0
     """Only with sandbox: fill this much history before the first scrape."""
     time_scale: float = Field(default=1.0, ge=1)
@@ -80,6 +93,13 @@ class Environment(Strict):
     flags: FlagService | None = None
     via: Literal["api", "browser"] = "api"
     """How canaries that can do either drive the target."""
+
+    @property
+    def system(self) -> str | None:
+        """The system whose sandbox this is; None if it is no sandbox."""
+        if isinstance(self.sandbox, str):
+            return self.sandbox
+        return DEFAULT_SYSTEM if self.sandbox else None
 
     @model_validator(mode="after")
     def _sandbox_or_addresses(self) -> Self:
@@ -101,6 +121,8 @@ class Plan(Strict):
     canaries: dict[Name, Schedule] = Field(default_factory=dict)
     """Canaries that run by themselves, and how often."""
     stages: tuple[Stage, ...] = Field(min_length=1)
+    rollback: tuple[Action, ...] = ()
+    """The playbook: what to do, in this order, when the rollout has to go back."""
 
     @model_validator(mode="after")
     def _distinct_stages(self) -> Self:
@@ -120,5 +142,43 @@ class Plan(Strict):
                     raise wrong(("stages", number, "gates", place, "canary", key), said)
         return self
 
+    @model_validator(mode="after")
+    def _distinct_actions(self) -> Self:
+        ids = [action.id for action in self.rollback]
+        for place, name in enumerate(ids):
+            if name in ids[:place]:
+                raise wrong(("rollback", place, "id"), f"two actions are called {name!r}")
+        return self
 
-ENV_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+    @model_validator(mode="after")
+    def _known_flags(self) -> Self:
+        known = sorted({flag for stage in self.stages for flag in stage.flags})
+        for place, action in enumerate(self.rollback):
+            for flag in action.set or ():
+                if flag not in known:
+                    how = did_you_mean(flag, known) if known else "the stages have no flags"
+                    raise wrong(("rollback", place, "set", flag), f"no stage has the flag {flag!r}; {how}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_type_a_flag(self) -> Self:
+        texts = {flag: value for flag, value, _ in self._flag_values() if isinstance(value, str)}
+        for flag, value, where in self._flag_values():
+            if flag in texts and not isinstance(value, str):
+                said = f"{flag} is a boolean here and a text elsewhere, such as {texts[flag]!r}"
+                how = 'YAML takes off, no, on and yes for booleans: write the text in quotes, as "off"'
+                raise wrong(where, f"{said}; {how}")
+        return self
+
+    def _flag_values(self) -> Iterator[tuple[str, bool | str, tuple[str | int, ...]]]:
+        """Yield every value that the plan gives a flag, with its place."""
+        for number, stage in enumerate(self.stages):
+            for flag, wanted in stage.flags.items():
+                yield flag, wanted.value, ("stages", number, "flags", flag, "value")
+        for number, action in enumerate(self.rollback):
+            for flag, value in (action.set or {}).items():
+                yield flag, value, ("rollback", number, "set", flag)
+
+    def cohorts(self, flag: str) -> tuple[str, ...]:
+        """Return for whom the stages want a flag to be something."""
+        return tuple(sorted({stage.flags[flag].cohort for stage in self.stages if flag in stage.flags}))

@@ -15,6 +15,16 @@ Share = Annotated[float, BeforeValidator(units.parse_share)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
 
 
+def _flag_value(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, str) and value.strip()):
+        return value
+    raise ValueError(f"{value!r} is no value of a flag; write true, false, or a text in quotes")
+
+
+FlagValue = Annotated[bool | str, BeforeValidator(_flag_value)]
+"""A boolean or a text that is not empty; ``True`` is not ``"true"``."""
+
+
 def wrong(key: str | tuple[str | int, ...], message: str) -> PydanticCustomError:
     """Return an error that points at one key of the mapping under validation, or at a key further down by its path."""
     path = (key,) if isinstance(key, str) else key

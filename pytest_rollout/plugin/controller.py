@@ -99,8 +99,9 @@ class Controller:
         self.chosen = chosen = self.expect_plans()
         self.witness.remember()
         self._write_pending()  # also if the environment cannot be entered: an older GO must not stand for this run
+        last = dict(chosen)  # of each plan
         for path, stage in chosen:
-            self._enter(path, stage, last=chosen[-1][1])
+            self._enter(path, stage, last[path])
         self.witness.enter(chosen)
         self._write_pending()
 
@@ -116,7 +117,7 @@ class Controller:
                 self.world.start_sandbox(path, last)
             target = self.world.target(path)
         except EnvironmentUnready as exc:
-            if not self.world.sandbox_fault:
+            if not self.world.sandboxes.trouble(path):
                 raise pytest.UsageError(str(exc)) from exc
             info = StageInfo(rollout=rollout, stage=stage.marker, environment=environment, rehearsal=("sandbox",))
         else:

@@ -22,11 +22,10 @@ class Distribution:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker where the run's folder and the sandbox are."""
+        """Tell a worker where the run's folder and the sandboxes are."""
         world = self.controller.world
         node.workerinput["rollout_run_folder"] = str(world.run_folder)
-        node.workerinput["rollout_sandbox"] = str(world.sandbox_state or "")
-        node.workerinput["rollout_sandbox_fault"] = world.sandbox_fault
+        node.workerinput["rollout_sandboxes"] = world.sandboxes.told()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_rollout.plan.gates import Gate
     from pytest_rollout.plan.model import Stage
     from pytest_rollout.plugin.attempt import Attempt
-    from pytest_rollout.target import Target
+    from pytest_rollout.target import Target, Variables
     from pytest_rollout.verdict import CheckResult
 
 
@@ -36,6 +36,15 @@ def rollout_target(pytestconfig: pytest.Config) -> Target:
     if len(targets) != 1:
         raise EnvironmentUnready(f"these tests see {len(targets)} targets; run the folder of one plan at a time")
     return next(iter(targets.values()))
+
+
+@pytest.fixture(scope="session")
+def rollout_variables(rollout_target: Target) -> Variables:
+    """The environment variables of this run, a dict: those of the process, and over them what a sandbox brings.
+
+    ``rollout_variables["NAME"]`` raises EnvironmentUnready if it is not set.
+    """
+    return rollout_target.variables
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -84,11 +84,10 @@ def _check_stages(config: pytest.Config, plans: list[Path]) -> None:
 def _world(config: pytest.Config, settings: Settings) -> World:
     from pytest_rollout.plugin.world import World
 
-    told: dict[str, str] = getattr(config, "workerinput", {})
+    told: dict[str, Any] = getattr(config, "workerinput", {})
     folder = told.get("rollout_run_folder")
     world = World(settings, config.rootpath, run_folder=Path(folder) if folder else None)
-    world.sandbox_state = Path(told["rollout_sandbox"]) if told.get("rollout_sandbox") else None
-    world.sandbox_fault = told.get("rollout_sandbox_fault", "")
+    world.sandboxes.learn(told.get("rollout_sandboxes", {}))
     world.records_browser = config.pluginmanager.hasplugin("playwright")
     world.canary_arguments = [
         *(("-c", str(config.inipath)) if config.inipath else ()),
@@ -158,12 +157,14 @@ def _check_faults(config: pytest.Config, settings: Settings, plans: list[Path]) 
     from pytest_rollout.errors import RolloutError
     from pytest_rollout.sandbox import check_faults
 
+    world = config.stash[world_key]
     try:
-        if not any(config.stash[world_key].needs_sandbox(plan) for plan in plans):
+        systems = {world.system(plan) for plan in plans if world.needs_sandbox(plan)}
+        if not systems:
             raise pytest.UsageError(
                 f"--rollout-fault works only where the run starts a sandbox, not in {settings.environment!r}"
             )
-        check_faults(config.rootpath, settings.faults)
+        check_faults(config.rootpath, settings.faults, systems.pop() if len(systems) == 1 else None)
     except RolloutError as exc:
         raise pytest.UsageError(str(exc)) from exc
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_rollout.errors import EnvironmentUnready
+from pytest_rollout.plugin.sandboxes import Sandboxes
 from pytest_rollout.plugin.settings import Settings
 from pytest_rollout.verdict import CheckResult, Reason, broken
 
@@ -27,13 +28,12 @@ if TYPE_CHECKING:
     from pytest_rollout.judge.slot import Slot
     from pytest_rollout.plan.gates import Gate
     from pytest_rollout.plan.loader import LoadedPlan
-    from pytest_rollout.plan.model import Stage
-    from pytest_rollout.sandbox import Sandbox
+    from pytest_rollout.plan.model import Environment, Stage
     from pytest_rollout.schedule.keeper import Keeper
     from pytest_rollout.sources.flags import FlagReader
     from pytest_rollout.sources.http import Http
     from pytest_rollout.stage import Progress, Scene
-    from pytest_rollout.target import Target
+    from pytest_rollout.target import Target, Variables
 
 T = TypeVar("T")
 Results = Mapping[str, CheckResult]
@@ -47,15 +47,12 @@ class World:
         self.root = root
         self._owns_folder = run_folder is None
         self.run_folder = run_folder or Path(tempfile.mkdtemp(prefix="rollout-"))
-        self.sandbox_fault = ""
-        """Why the sandbox did not start, if it did not."""
-        self.sandbox_state: Path | None = None
+        self.sandboxes = Sandboxes(self.run_folder, settings.faults)
         self.canary_arguments: Sequence[str] = ()
         """What the pytest processes of canaries are given beside what they need."""
         self.records_browser = False
         self.say: Callable[[str], None] = lambda _: None
         """Told in a line what went wrong beside the evidence, such as a push."""
-        self._sandbox: Sandbox | None = None
         self._kept: dict[tuple[object, ...], object] = {}
         self._http: list[Http] = []
 
@@ -63,9 +60,7 @@ class World:
         """Stop what this process started and remove the run's folder if it is ours."""
         for http in self._http:
             http.close()
-        if self._sandbox is not None:
-            self._sandbox.stop()
-            self._sandbox = None
+        self.sandboxes.close()
         if self._owns_folder:
             shutil.rmtree(self.run_folder, ignore_errors=True)
 
@@ -77,49 +72,40 @@ class World:
 
     def needs_sandbox(self, path: Path) -> bool:
         """Whether judging a plan here needs a sandbox that is not up yet. Raises PlanError, EnvironmentUnready."""
-        environment = self.plan(path).environment(self.settings.environment, os.environ)
-        return environment.sandbox and self.sandbox_state is None and not self.sandbox_fault
+        return self.sandboxes.needed(path, self._environment(path))
 
     def start_sandbox(self, path: Path, stage: Stage | None = None) -> None:
         """Attach to the sandbox that the environment names, or start one with the flags of a stage set.
 
         Raises EnvironmentUnready; the reason is kept, so that it is not tried again.
         """
-        from pytest_rollout.sandbox import STATE_VARIABLE, Sandbox
+        self.sandboxes.bring_up(path, self._environment(path), stage)
 
-        if (known := os.environ.get(STATE_VARIABLE)) and not self.settings.faults:
-            self.sandbox_state = Path(known)
-            return
-        environment = self.plan(path).environment(self.settings.environment, os.environ)
-        wanted = stage.flags if stage else {}
-        flags = {name: f"{flag.cohort}:{str(flag.value).lower()}" for name, flag in wanted.items()}
-        try:
-            self._sandbox = Sandbox.start(
-                path.parent,
-                self.run_folder / "sandbox",
-                faults=self.settings.faults,
-                flags=flags,
-                history=environment.history,
-            )
-        except EnvironmentUnready as exc:
-            self.sandbox_fault = str(exc)
-            raise
-        self.sandbox_state = self._sandbox.state_file
+    def system(self, path: Path) -> str | None:
+        """Return the system whose sandbox a plan is judged in, None if it is in none. Raises as `needs_sandbox`."""
+        return self._environment(path).system
+
+    def _environment(self, path: Path) -> Environment:
+        return self.plan(path).environment(self.settings.environment, os.environ)
 
     def target(self, path: Path) -> Target:
         """Return the environment of a plan, entered. Raises PlanError, EnvironmentUnready."""
         return self._once(("target", path), lambda: self._enter(path))
 
     def _enter(self, path: Path) -> Target:
-        from pytest_rollout.sandbox import read_state
         from pytest_rollout.target import enter
 
         if self.needs_sandbox(path):
             self.start_sandbox(path)
-        if self.sandbox_fault:
-            raise EnvironmentUnready(self.sandbox_fault)
-        state = read_state(self.sandbox_state) if self.sandbox_state else None
+        state = self.sandboxes.state(path)
         return enter(self.plan(path), self.settings.environment, sandbox=state, variables=os.environ)
+
+    def variables(self, path: Path) -> Variables:
+        """Return the environment variables for a plan: of the process, and over them those of its sandbox.
+
+        Raises PlanError, EnvironmentUnready.
+        """
+        return self.target(path).variables
 
     def evidence(self) -> EvidenceLog:
         """Return the evidence log."""
@@ -163,7 +149,7 @@ class World:
             reports=self.settings.reports,
             arguments=self.canary_arguments,
             browser=self.records_browser,
-            sandbox_state=self.sandbox_state,
+            sandbox_state=self.sandboxes.state_file(path),
         )
 
     def keeper(self, path: Path) -> Keeper:
@@ -221,7 +207,7 @@ class World:
             stage=stage.marker,
             gate=gate,
             flags=stage.wanted,
-            canaries={one.canary.name for one in stage.gates if one.canary is not None},
+            canaries={one.filed for one in stage.gates if one.filed},
         )
         return answers(self.evidence(), asked, now)
 

@@ -23,7 +23,7 @@ _RETRY_BUDGET = 2.0
 
 
 class FlagReader:
-    """Reads boolean flags for a named cohort. A reading takes at most 2 s and one deadline of the transport."""
+    """Reads flags, booleans or texts, for a cohort. A reading takes at most 2 s and one deadline of the transport."""
 
     def __init__(self, url: str, http: Transport) -> None:
         self._url = url.rstrip("/")
@@ -72,8 +72,8 @@ def _reading(flag: str, cohort: str, body: dict[str, Any]) -> FlagReading:
         return _faulty(flag, cohort, f"the answer is about {body.get('key')!r}")
     if body.get("errorCode") or reason not in EVALUATED:
         return _faulty(flag, cohort, f"reason {reason or 'missing'}, {body.get('errorCode', 'no error code')}")
-    if not isinstance(value, bool):
-        return _faulty(flag, cohort, f"the value {value!r} is not a boolean")
+    if not isinstance(value, bool) and not (isinstance(value, str) and value):
+        return _faulty(flag, cohort, f"the value {value!r} is neither a boolean nor a text")
     metadata = body.get("metadata")
     told: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
     changed_by = told.get("changedBy")

@@ -13,6 +13,7 @@ from pytest_rollout.judge.history import (
     FlagReading,
     Passes,
     due_at,
+    is_same,
     judge_canary,
     judge_flags,
     streak,
@@ -291,7 +292,9 @@ def test_runs_are_spread_evenly_and_the_last_completes_the_spread(
 WANTED = {"READS": True, "PORTAL": False}
 
 
-def reading(flag: str, *, value: bool | None = True, changed_at: float | None = 500.0, fault: str = "") -> FlagReading:
+def reading(
+    flag: str, *, value: bool | str | None = True, changed_at: float | None = 500.0, fault: str = ""
+) -> FlagReading:
     return FlagReading(flag=flag, cohort="admin", value=value, reason="STATIC", changed_at=changed_at, fault=fault)
 
 
@@ -304,6 +307,7 @@ UNKNOWN_FLIP = (
     "the flag service does not say when READS was changed, so no window can begin there; "
     "give the time of the flip with --rollout-flipped-at"
 )
+NO_BOOLEAN = "is not a boolean, and the plan wants True; texts have quotes in a plan"
 FLAGS: dict[str, tuple[list[FlagReading], tuple[Verdict, Reason, str]]] = {
     "as wanted": (
         [READS, PORTAL],
@@ -330,7 +334,11 @@ FLAGS: dict[str, tuple[list[FlagReading], tuple[Verdict, Reason, str]]] = {
     "none was read": ([], (ERROR, Reason.FLAG_NOT_EVALUATED, "PORTAL was not read")),
     "a value that is none": (
         [reading("READS", value=None), PORTAL],
-        (BREACHED, Reason.FLAG_MISMATCH, "READS is None for 'admin', expected True"),
+        (ERROR, Reason.FLAG_NOT_EVALUATED, f"READS was not evaluated: the value None {NO_BOOLEAN}"),
+    ),
+    "a text like a boolean": (
+        [reading("READS", value="true"), PORTAL],
+        (ERROR, Reason.FLAG_NOT_EVALUATED, f"READS was not evaluated: the value 'true' {NO_BOOLEAN}"),
     ),
 }
 
@@ -341,6 +349,52 @@ def test_flags_are_judged_by_what_was_read_back(
 ) -> None:
     result = judge_flags(WANTED, readings, NOW)
     assert (result.verdict, result.reason, result.message) == expected
+
+
+NO_TEXT = "is not a text, and the plan wants 'off'; booleans have no quotes in a plan"
+TEXTS: dict[str, tuple[bool | str | None, tuple[Verdict, Reason, str]]] = {
+    "as wanted": ("off", (PASSED, Reason.WITHIN_LIMIT, "MODE is 'off' for 'admin'")),
+    "another": ("warn", (BREACHED, Reason.FLAG_MISMATCH, "MODE is 'warn' for 'admin', expected 'off'")),
+    "in other letters": ("OFF", (BREACHED, Reason.FLAG_MISMATCH, "MODE is 'OFF' for 'admin', expected 'off'")),
+    "with a space": ("off ", (BREACHED, Reason.FLAG_MISMATCH, "MODE is 'off ' for 'admin', expected 'off'")),
+    "what YAML makes of it": (
+        False,
+        (ERROR, Reason.FLAG_NOT_EVALUATED, f"MODE was not evaluated: the value False {NO_TEXT}"),
+    ),
+    "none": (None, (ERROR, Reason.FLAG_NOT_EVALUATED, f"MODE was not evaluated: the value None {NO_TEXT}")),
+}
+
+
+@pytest.mark.parametrize(("value", "expected"), TEXTS.values(), ids=TEXTS)
+def test_a_flag_may_be_a_text(value: bool | str | None, expected: tuple[Verdict, Reason, str]) -> None:
+    result = judge_flags({"MODE": "off"}, [reading("MODE", value=value)], NOW)
+    assert (result.verdict, result.reason, result.message) == expected
+    assert result.value == float(expected[0] is PASSED)
+
+
+VALUES = (True, False, 1, 0, 1.0, "", "True", "true", "False", "off", "on", None)
+
+
+@pytest.mark.parametrize("wanted", [True, False, "true", "True", "off", "on", "1"], ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_only_the_same_value_of_the_same_type_passes(value: Any, wanted: bool | str) -> None:
+    """Also what no flag service could have said, but a damaged record."""
+    is_it = type(value) is type(wanted) and value == wanted
+    assert is_same(value, wanted) is is_it
+    assert (judge_flags({"MODE": wanted}, [reading("MODE", value=value)], NOW).verdict is PASSED) is is_it
+    here = Conditions("p1", {"MODE@*": wanted})
+    assert (here.objection("p1", {"MODE@*": value}) == "") is is_it
+
+
+def test_a_pass_under_another_text_does_not_count() -> None:
+    here = Conditions("p1", {"MODE@*": "warn"})
+    other = replace(run(940), flags={"MODE@*": "off"})
+    result = judge_canary([other], ONCE, 0, NOW, here)
+    assert result.message == (
+        "passed 0 times in a row, 1 passes are needed; 1 pass does not count: 1 while MODE@* was 'off'; "
+        "next run in 0 ms"
+    )
+    assert judge_canary([replace(other, flags={"MODE@*": "warn"})], ONCE, 0, NOW, here).verdict is PASSED
 
 
 def test_flags_show_what_was_read() -> None:

@@ -24,6 +24,7 @@ NO_ZERO = """\
 unacceptable character #x0000: special characters are not allowed
   in "<unicode string>", position 3"""
 NOT_PLAIN = "keys are plain words; merge keys and nested keys are not allowed"
+NO_VALUE = "is no value of a flag; write true, false, or a text in quotes"
 MAPPING = "a mapping of keys to values is needed here"
 
 
@@ -73,7 +74,7 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     "unknown key": ("rollouts: x\n" + STAGE, "1:1: unknown key 'rollouts'; did you mean 'rollout'?"),
     "unlike any key": (
         STAGE + "zzz: 1\n",
-        "5:1: unknown key 'zzz'; known here: canaries, environments, rollout, stages",
+        "5:1: unknown key 'zzz'; known here: canaries, environments, rollback, rollout, stages",
     ),
     "no rollout": (STAGE.removeprefix("rollout: shop\n"), "1:1: 'rollout' is missing"),
     "no environments": ("rollout: shop\n" + STAGES, "1:1: 'environments' is missing"),
@@ -111,6 +112,18 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
         ENVIRONMENT % "{sandbox: true, flags: {url: x}}",
         "3:25: a sandbox brings its own addresses",
     ),
+    "a sandbox that is a number": (
+        ENVIRONMENT % "{sandbox: 1}",
+        "3:19: 1 is no sandbox; write true, or the name of one of its systems",
+    ),
+    "a sandbox that is an option": (
+        ENVIRONMENT % "{sandbox: --leash}",
+        "3:19: '--leash' is no sandbox; write true, or the name of one of its systems",
+    ),
+    "a system with a target": (
+        ENVIRONMENT % "{sandbox: normalization, target: x}",
+        "3:34: a sandbox brings its own addresses",
+    ),
     "a history in production": (
         ENVIRONMENT % "{target: x, history: 5m}",
         "3:21: only a sandbox can be given a history",
@@ -142,6 +155,17 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     "a flag without a value": (
         stage("flags: {F: {cohort: x}}, gates: [{id: a, unproven: x}]"),
         "4:40: 'value' is missing",
+    ),
+    "a flag of a number": (stage("flags: {F: {value: 1}}, gates: [{id: a, unproven: x}]"), f"4:48: 1 {NO_VALUE}"),
+    "a flag of nothing": (stage("flags: {F: {value: }}, gates: [{id: a, unproven: x}]"), f"4:47: None {NO_VALUE}"),
+    "a flag of no text": (stage("flags: {F: {value: ' '}}, gates: [{id: a, unproven: x}]"), f"4:48: ' ' {NO_VALUE}"),
+    "a flag of a list": (
+        stage("flags: {F: {value: [warn]}}, gates: [{id: a, unproven: x}]"),
+        f"4:48: ['warn'] {NO_VALUE}",
+    ),
+    "no word for a sandbox": (
+        stage("sandbox: [--leash], gates: [{id: a, unproven: x}]"),
+        "4:39: '--leash' is not a name: use a-z, 0-9, '.', '_' and '-'",
     ),
     "a bare flag": (stage("flags: {F: true}, gates: [{id: a, unproven: x}]"), f"4:40: {MAPPING}"),
 }
@@ -189,6 +213,50 @@ def test_an_alias_to_something_else_is_allowed(tmp_path: Path) -> None:
     )
     first, second = load(tmp_path, text).plan.stages
     assert first.gates == second.gates
+
+
+MODES = """\
+rollout: shop
+environments: {sandbox: {sandbox: normalization}}
+stages:
+  - stage: 1
+    name: Warn
+    flags: {MODE: {value: warn}, READS: {value: true}}
+    gates: [{id: a, unproven: x}]
+  - stage: 2
+    name: Back
+    sandbox: [migrated]
+    flags: {MODE: {value: %s, cohort: canary}}
+    gates: [{id: a, unproven: x}]
+"""
+TRAP = (
+    "is a boolean here and a text elsewhere, such as 'warn'; "
+    'YAML takes off, no, on and yes for booleans: write the text in quotes, as "off"'
+)
+
+
+@pytest.mark.parametrize("word", ["off", "Off", "no", "on", "yes", "false", "true"])
+def test_a_text_that_yaml_takes_for_a_boolean_needs_quotes(tmp_path: Path, word: str) -> None:
+    with pytest.raises(PlanError) as refused:
+        load(tmp_path, MODES % word)
+    assert str(refused.value) == f"shop.rollout.yaml:11:20: MODE {TRAP}"
+    stages = load(tmp_path, MODES % f'"{word}"').plan.stages
+    assert stages[1].wanted == {"MODE@canary": word}
+    assert stages[0].wanted == {"MODE@*": "warn", "READS@*": True}
+
+
+def test_a_boolean_that_comes_first_is_the_one_that_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PlanError) as refused:
+        load(tmp_path, (MODES % '"off"').replace("value: warn", "value: on"))
+    assert str(refused.value).startswith("shop.rollout.yaml:6:20: MODE is a boolean here and a text elsewhere")
+
+
+def test_an_environment_may_be_the_sandbox_of_a_system(tmp_path: Path) -> None:
+    plan = load(tmp_path, MODES % '"off"').plan
+    assert plan.environments["sandbox"].system == "normalization"
+    assert [stage.sandbox for stage in plan.stages] == [(), ("migrated",)]
+    environments = load(tmp_path, TWO + STAGES).plan.environments
+    assert [environments[name].system for name in ("sandbox", "production")] == ["prisma", None]
 
 
 # --- the version of a plan -----------------------------------------------------------------------------------

@@ -42,17 +42,21 @@ _SANDBOX = """
 import json, os, pathlib, sys
 arguments = sys.argv[1:]
 if arguments[0] == "faults":
-    print(json.dumps([{{"name": "api-5xx", "does": "some"}}, {{"name": "slow-reads", "does": "other"}}]))
+    known = {{"api-5xx": "prisma", "slow-reads": "prisma", "wrong-mode": "modes"}}
+    print(json.dumps([{{"name": name, "does": "some", "system": system}} for name, system in known.items()]))
     sys.exit()
 pathlib.Path("sandbox.pid").write_text(str(os.getpid()))
 with open("sandbox.starts", "a") as file:
     print(*arguments, file=file)
-if not {url!r}:
+if not {url!r} or "broken" in arguments:
     sys.exit("there is no room for a sandbox")
 words = dict.fromkeys(("target", "prometheus", "pushgateway", "flags"), {url!r})
+system = arguments[arguments.index("--system") + 1] if "--system" in arguments else "prisma"
 faults = [word for before, word in zip(arguments, arguments[1:]) if before == "--fault"]
-draft = pathlib.Path("sandbox.draft")
-draft.write_text(json.dumps({{**words, "flags_token": "token", "faults": faults}}))
+draft = pathlib.Path(f"sandbox.{{system}}.draft")
+words["target"] += "" if system == "prisma" else f"/{{system}}"
+told = {{"system": system, "variables": {{"SHOP_SYSTEM": system, "SHOP_TOKEN": f"s3cret-{{system}}"}}}}
+draft.write_text(json.dumps({{**words, **told, "flags_token": "token", "faults": faults}}))
 draft.rename(arguments[arguments.index("--state") + 1])
 sys.stdin.read()
 pathlib.Path("sandbox.ended").touch()

@@ -144,11 +144,13 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "reason UNKNOWN": (Reply({**EVALUATED, "reason": "UNKNOWN"}), "reason UNKNOWN, no error code"),
     "reason in small letters": (Reply({**EVALUATED, "reason": "static"}), "reason static, no error code"),
     "no reason": (Reply(without("reason")), "reason missing, no error code"),
-    # not a boolean
-    "value 0": (Reply({**EVALUATED, "value": 0}), "the value 0 is not a boolean"),
-    "value 'false'": (Reply({**EVALUATED, "value": "false"}), "the value 'false' is not a boolean"),
-    "value null": (Reply({**EVALUATED, "value": None}), "the value None is not a boolean"),
-    "no value": (Reply(without("value")), "the value None is not a boolean"),
+    # not a value of a flag
+    "value 0": (Reply({**EVALUATED, "value": 0}), "the value 0 is neither a boolean nor a text"),
+    "value 1.0": (Reply({**EVALUATED, "value": 1.0}), "the value 1.0 is neither a boolean nor a text"),
+    "an empty text": (Reply({**EVALUATED, "value": ""}), "the value '' is neither a boolean nor a text"),
+    "value null": (Reply({**EVALUATED, "value": None}), "the value None is neither a boolean nor a text"),
+    "an object": (Reply({**EVALUATED, "value": {"a": 1}}), "the value {{'a': 1}} is neither a boolean nor a text"),
+    "no value": (Reply(without("value")), "the value None is neither a boolean nor a text"),
 }
 
 
@@ -165,6 +167,14 @@ def test_a_fault_never_looks_like_off(read: Read, name: str) -> None:
         fault=fault.format(url=server.url),
     )
     assert judge_flags({"READS": False}, [reading], 0.0).verdict is Verdict.ERROR
+
+
+@pytest.mark.parametrize("value", ["off", "warn", "false", " "])
+def test_a_flag_may_be_a_text(read: Read, value: str) -> None:
+    _, reading = read(Reply({**EVALUATED, "value": value}))
+    assert (reading.value, reading.fault) == (value, "")
+    assert judge_flags({"READS": False}, [reading], 0.0).verdict is Verdict.ERROR
+    assert judge_flags({"READS": value}, [reading], 0.0).verdict is Verdict.PASSED
 
 
 def test_a_service_that_is_not_there_never_looks_like_off(http: Http) -> None:

@@ -66,6 +66,8 @@ class CanaryRunner:
     browser: bool = False
     """Whether pytest-playwright is there to record what the browser saw."""
     sandbox_state: Path | None = None
+    plan: Path | None = None
+    """The plan's file: the process of a golden gate needs nothing else of the folder."""
     stopped: Callable[[], bool] = lambda: False
     """Whether a run has to end at once."""
 
@@ -79,13 +81,24 @@ class CanaryRunner:
         The process records its own outcome; a process that dies or hangs before that is recorded here as
         ``error``, so that no attempt is ever without a result.
         """
-        occasion, started = occasion or Occasion(), time.time()
-        output = self.reports / "canaries" / f"{canary}.log"
-        recordings = self.reports / "playwright" / occasion.run_id
+        occasion = occasion or Occasion()
+        recording = _recording(self._recordings(occasion)) if self.browser else ()
+        return self._run(canary, (str(self.folder), "-m", "canary", *recording), deadline, occasion)
+
+    def run_corpus(self, gate: str, corpus: str, deadline: float) -> CanaryRun:
+        """Run the corpus of a golden gate once, as `run` does a canary; ``gate`` is what its runs are filed under."""
+        plan, folder = str(self.plan or self.folder), str(self.rootdir / corpus)
+        words = (plan, folder, f"--rootdir={self.rootdir}", "-m", "golden")
+        return self._run(gate, words, deadline, Occasion())
+
+    def _run(self, canary: str, words: Sequence[str], deadline: float, occasion: Occasion) -> CanaryRun:
+        started = time.time()
+        output = self.reports / "canaries" / f"{canary.replace(':', '-')}.log"
+        recordings = self._recordings(occasion)
         try:
             output.parent.mkdir(parents=True, exist_ok=True)
             code = run_bounded(
-                self._command(canary, recordings),
+                self._command(canary, words),
                 cwd=self.rootdir,
                 env=self._variables(occasion, deadline),
                 output=output,
@@ -115,14 +128,16 @@ class CanaryRunner:
             return find_run(self.log, run.run_id) or run
         return run
 
-    def _command(self, canary: str, recordings: Path) -> list[str]:
+    def _recordings(self, occasion: Occasion) -> Path:
+        return self.reports / "playwright" / occasion.run_id
+
+    def _command(self, canary: str, words: Sequence[str]) -> list[str]:
         return [
-            *(sys.executable, "-m", "pytest", str(self.folder), "-m", "canary"),
+            *(sys.executable, "-m", "pytest", *words),
             *(f"--rollout-canary={canary}", f"--rollout-env={self.place.environment}"),
             *(f"--rollout-evidence={self.log.address}", f"--rollout-reports={self.reports}"),
             *("--rollout-push=never", "-p", "no:cacheprovider"),
             *self.arguments,
-            *(_recording(recordings) if self.browser else ()),
         ]
 
     def _variables(self, occasion: Occasion, deadline: float) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 RolloutError
 ├── PlanError            a plan says something that cannot be (``file:line:column``)
+│   └── CaseError            a file of a golden corpus does
 ├── EnvironmentUnready   the environment cannot be entered (unset variable, sandbox not up)
 ├── SourceError          a source of evidence did not give a usable answer
 │   ├── SourceUnreachable    nothing answered, or not in time, or 5xx
@@ -9,6 +10,7 @@ RolloutError
 ├── EvidenceError        the evidence log cannot be read or written, or is not whole
 │   ├── AlreadyRecorded      what may be recorded only once was recorded before
 │   └── FencedOut            the lease was lost to somebody else
+├── BlessRefused         a golden is not approved
 └── PublishError         a result could not be handed on
 
 Gates raise one of three; pytest (and Allure) tell them apart by their base class:
@@ -24,6 +26,10 @@ class RolloutError(Exception):
 
 class PlanError(RolloutError):
     """A plan is wrong; the message starts with ``file:line:column``."""
+
+
+class CaseError(PlanError):
+    """A golden file is wrong; each line of the message starts with ``file:line:column``."""
 
 
 class EnvironmentUnready(RolloutError):  # noqa: N818 - read as a state
@@ -56,6 +62,10 @@ class FencedOut(EvidenceError):  # noqa: N818 - read as a state
 
 class ReplayError(RolloutError):
     """Kept evidence cannot be judged again."""
+
+
+class BlessRefused(RolloutError):  # noqa: N818 - read as a state
+    """A golden is not approved; the message says every reason and what to do."""
 
 
 class PublishError(RolloutError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_rollout.evidence.people import Found
 from pytest_rollout.gathering.gatherer import Gatherer
@@ -29,7 +29,7 @@ from pytest_rollout.plan.kinds import Attest, CanaryHistory
 from pytest_rollout.plan.model import Stage
 from pytest_rollout.sources.prometheus import Prometheus
 from pytest_rollout.target import Target
-from pytest_rollout.verdict import CheckResult, Reason, broken, inconclusive
+from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken, inconclusive
 
 FLAG_STATE = "flag-state"
 """Id of the check that reads a stage's flags back; every stage with flags has it."""
@@ -90,25 +90,30 @@ class Judged:
         if gate.unproven is not None:
             said = f"not proven yet: {gate.unproven}; replace this entry of the plan with a gate that proves it"
             return inconclusive(Reason.UNPROVEN, said)
-        if gate.canary is not None:
-            return self.canary(gate.id, gate.canary, look)
+        if gate.filed:
+            return self.of_runs(gate, look)
         if gate.attestation is not None:
             return self._attestation(gate, gate.attestation, look)
         if isinstance(look.looks, str):
             return broken(Reason.EVIDENCE, f"nobody knows whether this was looked at before: {look.looks}")
         return gatherer.judge(gate)
 
-    def canary(self, gate: str, canary: CanaryHistory, look: Look) -> CheckResult:
-        """Return the result of a canary's slots if it has a schedule, else of its runs."""
-        if canary.name in self.periods:
-            slots = look.slots[gate]
-            return broken(Reason.CANARY_ERROR, slots) if isinstance(slots, str) else self._slots(canary, slots, look)
-        runs = look.runs[gate]
+    def of_runs(self, gate: Gate, look: Look) -> CheckResult:
+        """Return the result of a canary's slots if it has a schedule, else of the runs that a gate is about."""
+        if gate.canary is not None and gate.canary.name in self.periods:
+            slots = look.slots[gate.id]
+            return (
+                broken(Reason.CANARY_ERROR, slots) if isinstance(slots, str) else self._slots(gate.canary, slots, look)
+            )
+        runs = look.runs[gate.id]
         if isinstance(runs, str):
             return broken(Reason.CANARY_ERROR, runs)
-        if misfit := canary.misfit(None):
+        if gate.canary is not None and (misfit := gate.canary.misfit(None)):
             return broken(Reason.CANARY_ERROR, misfit[1])
-        return judge_canary(runs, self._passes(canary), self._since(look), look.now, self._conditions)
+        passes = self._passes(gate.canary) if gate.canary else Passes(gate.golden.passes if gate.golden else 1, 0.0)
+        found = judge_canary(runs, passes, self._since(look), look.now, self._conditions)
+        told = gate.golden is not None and found.verdict is Verdict.PASSED
+        return replace(found, message=f"{found.message}: {runs[-1].message}") if told else found
 
     def _slots(self, canary: CanaryHistory, slots: Sequence[Slot], look: Look) -> CheckResult:
         asked = Census(canary.share, self.target.scaled(canary.window)) if canary.window else self._passes(canary)

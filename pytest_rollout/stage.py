@@ -206,17 +206,17 @@ class _Observer:
             return str(exc)
 
     def _recorded(self, *, first: bool) -> _Recorded:
-        """Return what is recorded of the canaries, after those that are due have run."""
-        canaries = {gate.id: gate.canary for gate in self.gates if gate.canary is not None}
+        """Return what is recorded of canaries and corpora, after those that are due have run."""
+        gates = [gate for gate in self.gates if gate.filed]
         found = _Recorded()
-        if not canaries:
+        if not gates:
             return found
         before = self._seen(found)
-        for name, canary in canaries.items():
-            if canary.name in self.scene.periods:
-                found.slots[name] = self._slots(canary, before)
+        for gate in gates:
+            if gate.canary is not None and gate.canary.name in self.scene.periods:
+                found.slots[gate.id] = self._slots(gate.canary, before)
             else:
-                found.runs[name] = self._runs(name, canary, before, first=first)
+                found.runs[gate.id] = self._runs(gate, before, first=first)
         return found
 
     def _slots(self, canary: CanaryHistory, before: Look) -> tuple[Slot, ...] | str:
@@ -234,20 +234,28 @@ class _Observer:
         flags = self._judged.flags(before)
         return flags is None or flags.verdict is Verdict.PASSED
 
-    def _runs(self, gate: str, canary: CanaryHistory, before: Look, *, first: bool) -> tuple[CanaryRun, ...] | str:
-        """Return the runs of a canary, with one more if it is due, or why there cannot be any."""
+    def _runs(self, gate: Gate, before: Look, *, first: bool) -> tuple[CanaryRun, ...] | str:
+        """Return the runs that a gate is about, with one more if it is due, or why there cannot be any."""
         scene = self.scene
         if scene.canaries is None:
             return "canaries cannot be run here"
         try:
-            runs = tuple(scene.canaries.history(canary.name))
-            so_far = self._judged.canary(gate, canary, replace(before, now=scene.clock.now(), runs={gate: runs}))
+            runs = tuple(scene.canaries.history(gate.filed))
+            so_far = self._judged.of_runs(gate, replace(before, now=scene.clock.now(), runs={gate.id: runs}))
             due = so_far.may_still_arrive and not so_far.ready_in
             if first or (due and self._could_count(before)):
-                runs = (*runs, scene.canaries.run(canary.name, canary.deadline))
+                runs = (*runs, _run(scene.canaries, gate))
         except EvidenceError as exc:
             return str(exc)
         return runs
+
+
+def _run(runner: CanaryRunner, gate: Gate) -> CanaryRun:
+    if gate.golden is not None:
+        return runner.run_corpus(gate.filed, gate.golden.corpus, gate.golden.deadline)
+    if gate.canary is None:
+        raise EvidenceError(f"{gate.id} is about no runs")
+    return runner.run(gate.filed, gate.canary.deadline)
 
 
 def _read_flags(scene: Scene) -> tuple[FlagReading, ...] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_rollout.errors import RolloutError
+from pytest_rollout.errors import BlessRefused
 from pytest_rollout.golden.bodies import Trial
 from pytest_rollout.golden.corpus import Corpus, GoldenCase, case_content, case_of, golden_case
 from pytest_rollout.golden.evaluate import Batches, judge_case
@@ -21,10 +21,6 @@ from pytest_rollout.verdict import Verdict
 LEAST = 3
 """Observations that have to agree, in each mode and on each instance."""
 _NAMED = 3
-
-
-class BlessRefused(RolloutError):  # noqa: N818 - read as a state
-    """A golden is not approved; the message says every reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pytest_rollout.errors import CaseError
 from pytest_rollout.golden.case import Case
-from pytest_rollout.golden.document import CaseError, read_json_document
+from pytest_rollout.golden.document import read_json_document
 from pytest_rollout.golden.endpoint import Endpoint
 from pytest_rollout.golden.explain import explained
 from pytest_rollout.golden.goldens import Golden, Standing, Unresolved, case_digest, golden_of, standing
@@ -152,6 +153,8 @@ def load_endpoint(folder: Path) -> Endpoint:
     except ValidationError as exc:
         raise CaseError("\n".join(explained(document, exc))) from None
     faults = [document.error(where, said) for where, said in lint_endpoint(endpoint, folder.name)]
+    if (number := len(case_files(folder))) < (endpoint.cases or 0):
+        faults.append(document.error(("cases",), f"the folder holds {number} cases, fewer than it has to"))
     if faults:
         raise CaseError("\n".join(faults))
     return endpoint

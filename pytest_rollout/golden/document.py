@@ -8,7 +8,7 @@ from bisect import bisect_right
 from pathlib import Path
 from typing import Any
 
-from pytest_rollout.errors import PlanError
+from pytest_rollout.errors import CaseError
 from pytest_rollout.golden.exact import DEEPEST, read_number
 from pytest_rollout.plan.document import Document, KeyPath
 
@@ -17,10 +17,6 @@ _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_]+|-?Infinity\b")
 _WORDS = {"true": True, "false": False, "null": None}
-
-
-class CaseError(PlanError):
-    """A golden file is wrong; each line of the message starts with ``file:line:column``."""
 
 
 def read_json_document(path: Path) -> Document:

@@ -182,6 +182,8 @@ class Endpoint(Entry):
     version: Literal["golden-endpoint/1"] = Field(alias="schema")
     shared: StrictStr | None = None
     endpoint: Name
+    cases: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """At least so many case files are in the folder, so that one which is taken away is missed."""
     request: Route
     instances: StrictStr | tuple[StrictStr, ...]
     headers: Headers = Field(default_factory=dict)

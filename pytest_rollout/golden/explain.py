@@ -42,7 +42,7 @@ def explained(document: Placed, exc: ValidationError) -> list[str]:
 def _explain(document: Placed, error: Any) -> str:
     where, context = _in_file(document.data, error["loc"]), error.get("ctx", {})
     if error["type"] == "at_key":
-        return document.error((*where, context["key"]), context["message"], at_key=True)
+        return document.error((*where, *context["path"]), context["message"], at_key=True)
     if error["type"] == "missing":
         return document.error(where, f"{error['loc'][-1]!r} is missing")
     if error["type"] == "union_tag_not_found":

@@ -55,7 +55,8 @@ def _alike(trials: Sequence[Trial], batches: Batches, doubts: Doubts, outcomes: 
     """
     doubtful = [mode for mode, against in doubts.items() if against]
     if doubtful or not trials:
-        said = f"not run, or not to be counted: {', '.join(doubtful)}" if doubtful else "no case"
+        why = f" ({doubts[doubtful[0]][0].line})" if doubtful else ""
+        said = f"not run, or not to be counted: {', '.join(doubtful)}{why}" if doubtful else "no case"
         return [doubt("#mode", Reason.NOT_RUN, "all modes", said, "matrix")]
     return [
         doubt("#mode", Reason.MODES_ALIKE, f"a case that {one} and {other} answer differently", "none does", "matrix")

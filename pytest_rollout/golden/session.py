@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_rollout.errors import EnvironmentUnready, SourceError
+from pytest_rollout.errors import BlessRefused, EnvironmentUnready, SourceError
 from pytest_rollout.golden import bless as blessing, learn as learning
 from pytest_rollout.golden.bodies import Trial
 from pytest_rollout.golden.corpus import Corpus
@@ -66,13 +66,14 @@ def run_corpus(corpus: Corpus, world: World, variables: Mapping[str, str], wishe
         site = Site(corpus.endpoint, variables)
         batches = Observer(site, world).observe(corpus, wishes.modes, wishes.rounds)
     except (EnvironmentUnready, RequestError) as exc:  # the second is about a variable in a header
-        return _unready(corpus, Reason.ENVIRONMENT, str(exc))
+        return unready(corpus, Reason.ENVIRONMENT, str(exc))
     except SourceError as exc:
-        return _unready(corpus, Reason.SOURCE_UNREACHABLE, str(exc))
+        return unready(corpus, Reason.SOURCE_UNREACHABLE, str(exc))
     return _Session(corpus, site.instances, batches, wishes).report()
 
 
-def _unready(corpus: Corpus, reason: Reason, said: str) -> Report:
+def unready(corpus: Corpus, reason: Reason, said: str) -> Report:
+    """Return the report of a corpus that could not be run."""
     names = [f"{case}/{part}" for case in corpus.cases for part in (*corpus.endpoint.modes, "matrix")]
     why = broken(reason, said)
     return Report(results=dict.fromkeys((*names, "modes"), why), verdict=why)
@@ -117,7 +118,7 @@ class _Session:
                 continue
             try:
                 path = blessing.bless(self.corpus, self._trial(name), self.batches, approval, self.wishes.received)
-            except blessing.BlessRefused as exc:
+            except BlessRefused as exc:
                 self.notes.append(str(exc))
                 results[f"{name}/matrix"] = inconclusive(Reason.NOT_BLESSED, str(exc))
                 continue

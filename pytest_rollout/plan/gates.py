@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ModelWrapValidatorHandle
 
 from pytest_rollout import units
 from pytest_rollout.plan.fields import Expression
+from pytest_rollout.plan.golden import GoldenCorpus
 from pytest_rollout.plan.kinds import (
     AtLeast,
     Attest,
@@ -22,8 +23,8 @@ from pytest_rollout.plan.kinds import (
 from pytest_rollout.plan.strict import Duration, Name, Share, Strict, wrong
 
 Comparator = Literal["below", "at_most", "above", "at_least"]
-KINDS = ("attestation", "baseline", "burn", "canary", "counter", "promql", "quantile", "ratio", "unproven")
-_RECORDED = frozenset({"attestation", "canary", "unproven"})
+KINDS = ("attestation", "baseline", "burn", "canary", "counter", "golden", "promql", "quantile", "ratio", "unproven")
+_RECORDED = frozenset({"attestation", "canary", "golden", "unproven"})
 COMPARATORS: tuple[Comparator, ...] = ("below", "at_most", "above", "at_least")
 
 
@@ -77,8 +78,18 @@ _KIND_RULES = {
     "burn": _Kind(unit="share", takes=(*_WATCHED, *_SHARES)),
     "attestation": _Kind(),
     "canary": _Kind(unit="passes"),
+    "golden": _Kind(unit="passes"),
     "unproven": _Kind(),
 }
+
+
+_GOOD = _KIND_RULES["ratio"].model_copy(
+    update={"parse": lambda text: round(1 - units.parse_share(text), 12), "comparators": ("at_least",)}
+)
+"""A ratio of good ones: its limit is the share that need not be good, so that all shares are judged alike."""
+
+GOLDEN = "golden:"
+"""What the runs of a golden gate are filed under, before the gate's id; no canary has such a name."""
 
 
 class Gate(Strict):
@@ -92,6 +103,7 @@ class Gate(Strict):
     baseline: Baseline | None = None
     burn: Burn | None = None
     canary: CanaryHistory | None = None
+    golden: GoldenCorpus | None = None
     attestation: Attest | None = None
     unproven: str | None = None
     """A criterion that no gate proves yet; the stage holds until one does."""
@@ -141,13 +153,23 @@ class Gate(Strict):
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
+    def _rules(self) -> _Kind:
+        return _GOOD if self.ratio is not None and self.ratio.good is not None else _KIND_RULES[self.kind]
+
+    @property
     def _called(self) -> str:
-        return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind} gate"
+        good = " with 'good'" if self._rules is _GOOD else ""
+        return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind} gate{good}"
 
     @property
     def measured(self) -> bool:
         """Whether it is judged from samples, and not from what was recorded."""
         return self.kind not in _RECORDED
+
+    @property
+    def filed(self) -> str:
+        """What its runs are filed under; empty if it looks at none."""
+        return self.canary.name if self.canary else f"{GOLDEN}{self.id}" if self.golden else ""
 
     @property
     def comparator(self) -> Comparator | None:
@@ -156,8 +178,8 @@ class Gate(Strict):
 
     @property
     def limit(self) -> float | None:
-        """The limit in base units."""
-        rules, comparator = _KIND_RULES[self.kind], self.comparator
+        """The limit in base units; of a ratio of good ones, the share of those that need not be."""
+        rules, comparator = self._rules, self.comparator
         return float(rules.parse(getattr(self, comparator))) if comparator and rules.parse else None
 
     @property
@@ -174,7 +196,7 @@ class Gate(Strict):
             raise wrong(given[1], f"gate {self.id!r} has {' and '.join(given)}; give exactly one kind")
         if self.unproven is not None and not self.unproven.strip():
             raise wrong("unproven", "say what is not proven yet")
-        return self._fitting_keys(_KIND_RULES[given[0]])
+        return self._fitting_keys(self._rules)
 
     def _fitting_keys(self, rules: _Kind) -> Self:
         for key in self.TUNING:

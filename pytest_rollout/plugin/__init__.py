@@ -42,7 +42,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect plans."""
+    """Collect plans and golden cases."""
+    if file_path.suffix == ".json" and (file_path.parent / "endpoint.json").is_file():
+        from pytest_rollout.plugin.golden import collect_golden
+
+        return collect_golden(file_path, parent)
     if not file_path.name.endswith(".rollout.yaml"):
         return None
     from pytest_rollout.plugin.items import PlanFile

@@ -14,40 +14,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_rollout.errors import GateBreached, GateError, GateInconclusive
+from pytest_rollout.errors import CaseError
 from pytest_rollout.plugin.golden_runs import MATRIX, MODES, Goldens
-from pytest_rollout.plugin.items import RESULT_PROPERTY
-from pytest_rollout.plugin.selection import walk
+from pytest_rollout.plugin.items import RAISED, conclude
+from pytest_rollout.plugin.selection import ENDPOINT_FILE
+from pytest_rollout.plugin.stash import world_key
 
 if TYPE_CHECKING:
     from pytest_rollout.golden.corpus import Corpus
-    from pytest_rollout.verdict import CheckResult
+    from pytest_rollout.plugin.settings import Settings
 
 golden_key = pytest.StashKey[Goldens]()
-ENDPOINT_FILE = "endpoint.json"
-RAISED = {"breached": GateBreached, "inconclusive": GateInconclusive, "error": GateError}
-"""By verdict; pytest and Allure tell failures from broken instruments by these."""
+_SCHEMA = '"golden-endpoint/'
+_SANDBOX = "sandbox"
+"""The environment that may take its variables from a sandbox which is up."""
 
 
-def add_golden_options(group: pytest.OptionGroup) -> None:
-    """Register the options of golden cases."""
-    group.addoption("--golden-bless", metavar="ID[,ID]", help="Approve what these cases receive as their new golden")
-    group.addoption("--golden-reason", metavar="TEXT", default="", help="Why it is approved")
-    group.addoption("--golden-learn", action="store_true", help="Propose matchers for what is not the same every time")
-    group.addoption(
-        "--golden-propose",
-        metavar="ID=KIND",
-        action="append",
-        default=[],
-        help="Write cases of a kind, each with a single fault put into a valid case by the OpenAPI schema",
-    )
-
-
-def golden_markers(places: Iterable[Path]) -> Iterator[str]:
+def golden_markers(folders: Iterable[Path]) -> Iterator[str]:
     """Yield a marker line for golden items and for each of their modes, by a look at the files alone."""
     yield "golden: a golden case in one mode"
     yield "golden_matrix: what the modes of golden cases promise together"
-    modes = dict.fromkeys(mode for place in places for file in walk(place, (ENDPOINT_FILE,)) for mode in _modes(file))
+    modes = dict.fromkeys(mode for folder in folders for mode in _modes(folder / ENDPOINT_FILE))
     yield from (f"{mode}: golden cases in the mode {mode!r}" for mode in modes)
 
 
@@ -58,6 +45,23 @@ def _modes(file: Path) -> list[str]:
         return [str(mode) for mode in own.get("modes", shared.get("modes", []))]
     except (OSError, ValueError, TypeError, AttributeError):
         return []  # collection says what is wrong with it
+
+
+def golden_variables(config: pytest.Config, settings: Settings) -> Mapping[str, str]:
+    """Return what fills the ``${NAME}`` of endpoints. Raises EnvironmentUnready, PlanError.
+
+    For a gate of a plan: what its environment has. Else the process environment, and in the environment ``sandbox``
+    what a sandbox says that is up.
+    """
+    from pytest_rollout.plugin.stash import gate_key
+    from pytest_rollout.sandbox import STATE_VARIABLE, read_state
+
+    if (plan := config.stash.get(gate_key, None)) is not None:
+        return config.stash[world_key].variables(plan)
+    known = os.environ.get(STATE_VARIABLE)
+    if not known or settings.environment != _SANDBOX:
+        return os.environ
+    return {**os.environ, **read_state(Path(known)).variables}
 
 
 class CaseFile(pytest.File):
@@ -84,8 +88,11 @@ class EndpointFile(pytest.File):
 
 
 def _corpus(node: pytest.File) -> Corpus:
-    from pytest_rollout.golden.document import CaseError
-
+    if golden_key not in node.config.stash or node.path.parent not in node.config.stash[golden_key].folders:
+        raise node.CollectError(
+            f"{node.path.parent.name}: these golden cases were not found before collection; "
+            "add their folder to the ini key rollout_goldens, or give it as an argument"
+        )
     try:
         return node.config.stash[golden_key].corpus(node.path.parent)
     except CaseError as exc:
@@ -105,18 +112,8 @@ class GoldenItem(pytest.Item):
     def runtest(self) -> None:
         """Raise GateBreached, GateInconclusive or GateError unless the result passed."""
         chosen = [item for item in self.session.items if isinstance(item, GoldenItem) and item.folder == self.folder]
-        self._conclude(self.config.stash[golden_key].results(self.folder, [item.key for item in chosen])[self.key])
-
-    def _conclude(self, result: CheckResult) -> None:
-        data = result.to_dict()
-        self.user_properties += [
-            ("rollout.verdict", data["verdict"]),
-            ("rollout.reason", data["reason"]),
-            (RESULT_PROPERTY, json.dumps(data, allow_nan=False)),
-        ]
-        self.ihook.pytest_rollout_gate_evaluated(item=self, result=data)
-        if raised := RAISED.get(data["verdict"]):
-            raise raised(f"{self.key}: {data['verdict'].upper()} ({data['reason']})\n{result.message}")
+        result = self.config.stash[golden_key].results(self.folder, [item.key for item in chosen])[self.key]
+        conclude(self, result, f"{self.key}: {result.verdict.value.upper()} ({result.reason.value})\n{result.message}")
 
     @property
     def folder(self) -> Path:
@@ -125,29 +122,31 @@ class GoldenItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what differs, not a traceback through the plugin."""
-        return (
-            str(excinfo.value)
-            if isinstance(excinfo.value, tuple(RAISED.values()))
-            else super().repr_failure(excinfo, style=style)
-        )
+        if isinstance(excinfo.value, tuple(RAISED.values())):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style=style)
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         """Return file and line of what is expected."""
         return self.path, self._line - 1, f"{self.path.stem}/{self.name}"
 
 
+def collect_golden(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the JSON files of a folder of golden cases, and refuse one that this run did not look for."""
+    goldens = parent.config.stash.get(golden_key, None)
+    if goldens is not None and file_path.parent in goldens.folders:
+        kind = EndpointFile if file_path.name == ENDPOINT_FILE else CaseFile
+        return kind.from_parent(parent, path=file_path)
+    if file_path.name == ENDPOINT_FILE and _SCHEMA in file_path.read_text(encoding="utf-8", errors="replace"):
+        return EndpointFile.from_parent(parent, path=file_path)
+    return None
+
+
 class GoldenPlugin:
-    """Collects golden cases and tells what became of them; registered for a run whose arguments hold a corpus."""
+    """Tells what became of golden cases; registered for a run whose arguments hold some."""
 
     def __init__(self, goldens: Goldens) -> None:
         self.goldens = goldens
-
-    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        """Collect the JSON files of folders with an ``endpoint.json``."""
-        if file_path.suffix != ".json" or not (file_path.parent / ENDPOINT_FILE).is_file():
-            return None
-        kind = EndpointFile if file_path.name == ENDPOINT_FILE else CaseFile
-        return kind.from_parent(parent, path=file_path)
 
     def pytest_collection_finish(self) -> None:
         """Refuse to bless what is not there, before anything is sent."""
@@ -178,9 +177,13 @@ class GoldenDistribution:
         node.workerinput["golden_folder"] = str(self.goldens.run_folder)
 
 
-def register_golden(config: pytest.Config, variables: Callable[[], Mapping[str, str]], reports: Path) -> None:
+def register_golden(config: pytest.Config, settings: Settings, folders: Iterable[Path]) -> None:
     """Register what golden cases need, in a run whose arguments hold some. Raises pytest.UsageError."""
-    goldens = config.stash[golden_key] = Goldens(config, variables, reports)
+    folders = frozenset(folders)
+    for line in golden_markers(sorted(folders)):
+        config.addinivalue_line("markers", line)
+    variables: Callable[[], Mapping[str, str]] = lambda: golden_variables(config, settings)  # noqa: E731
+    goldens = config.stash[golden_key] = Goldens(config, variables, settings.reports, folders)
     manager = config.pluginmanager
     manager.register(GoldenPlugin(goldens), "rollout-golden")
     if manager.hasplugin("xdist") and not hasattr(config, "workerinput"):

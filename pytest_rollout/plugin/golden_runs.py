@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_rollout.errors import BlessRefused, CaseError, EnvironmentUnready, PlanError
+
 if TYPE_CHECKING:
     from pytest_rollout.golden.bless import Approval
     from pytest_rollout.golden.corpus import Corpus
@@ -28,8 +30,16 @@ MATRIX, MODES = "matrix", "modes"
 class Goldens:
     """Corpora and their results, for one run. ``variables`` fill the ``${NAME}`` of endpoints."""
 
-    def __init__(self, config: pytest.Config, variables: Callable[[], Mapping[str, str]], reports: Path) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        variables: Callable[[], Mapping[str, str]],
+        reports: Path,
+        folders: frozenset[Path],
+    ) -> None:
         self._config = config
+        self.folders = folders
+        """Those of this run's arguments."""
         self._variables = variables
         self._reports = reports / "golden"
         told: dict[str, str] = getattr(config, "workerinput", {})
@@ -48,7 +58,6 @@ class Goldens:
     def corpus(self, folder: Path) -> Corpus:
         """Return the corpus of a folder. Raises CaseError."""
         from pytest_rollout.golden.corpus import load_corpus, shared_ids
-        from pytest_rollout.golden.document import CaseError
 
         if folder not in self._corpora:
             self._corpora[folder] = load_corpus(folder)
@@ -69,7 +78,7 @@ class Goldens:
 
     def check_ids(self) -> None:
         """Raise pytest.UsageError if a case to be blessed was not collected."""
-        from pytest_rollout.golden.bless import BlessRefused, find_cases
+        from pytest_rollout.golden.bless import find_cases
 
         try:
             find_cases(list(self._corpora.values()), self.bless)
@@ -108,15 +117,20 @@ class Goldens:
 
     def _run(self, folder: Path, keys: Collection[str]) -> Report:
         from pytest_rollout.golden.observe import World
-        from pytest_rollout.golden.session import run_corpus
+        from pytest_rollout.golden.session import run_corpus, unready
         from pytest_rollout.golden.wire import wire_over
         from pytest_rollout.sources.http import Http
+        from pytest_rollout.verdict import Reason
 
         corpus = self.corpus(folder)
         cases = list(corpus.cases) if MODES in keys else [key.partition("/")[0] for key in keys]
+        try:
+            variables = self._variables()
+        except (EnvironmentUnready, PlanError) as exc:
+            return unready(corpus, Reason.ENVIRONMENT, str(exc))
         http = Http(corpus.endpoint.timeout)
         try:
-            return run_corpus(corpus.only(cases), World(wire_over(http)), self._variables(), self._wishes(corpus, keys))
+            return run_corpus(corpus.only(cases), World(wire_over(http)), variables, self._wishes(corpus, keys))
         finally:
             http.close()
 

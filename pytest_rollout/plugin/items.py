@@ -25,11 +25,12 @@ RESULT_PROPERTY = "rollout.result"
 HEAD_PROPERTY = "rollout.evidence"
 """In JUnit files: where the evidence log ended when the gate was judged."""
 
-_RAISED = {
+RAISED = {
     Verdict.BREACHED: GateBreached,
     Verdict.INCONCLUSIVE: GateInconclusive,
     Verdict.ERROR: GateError,
 }
+"""By verdict; pytest and Allure tell failures from broken instruments by these."""
 
 
 class PlanFile(pytest.File):
@@ -91,7 +92,7 @@ class GateItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show the explanation of a gate, not a traceback through the plugin."""
-        if isinstance(excinfo.value, GateBreached | GateInconclusive | GateError):
+        if isinstance(excinfo.value, tuple(RAISED.values())):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style=style)
 
@@ -130,8 +131,8 @@ def plan_nodeid(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
-def conclude(item: pytest.Item, result: CheckResult) -> None:
-    """Put a result on an item's reports, tell the hooks, and raise unless it passed."""
+def conclude(item: pytest.Item, result: CheckResult, text: str | None = None) -> None:
+    """Put a result on an item's reports, tell the hooks, and raise unless it passed; ``text`` is what is then said."""
     from pytest_rollout.publish.explain import explain
 
     data = result.to_dict()
@@ -143,5 +144,5 @@ def conclude(item: pytest.Item, result: CheckResult) -> None:
     if head := result.derivation.get("evidence", {}).get("head"):
         item.user_properties.append((HEAD_PROPERTY, head))
     item.ihook.pytest_rollout_gate_evaluated(item=item, result=data)
-    if raised := _RAISED.get(result.verdict):
-        raise raised(explain(item.name, result, verbose=item.config.get_verbosity() > 0))
+    if raised := RAISED.get(result.verdict):
+        raise raised(text or explain(item.name, result, verbose=item.config.get_verbosity() > 0))

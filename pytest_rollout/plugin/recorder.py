@@ -111,10 +111,14 @@ class Recorder:
             return
         if result.verdict is not Verdict.PASSED:
             kind = "failed" if result.verdict is Verdict.BREACHED else "error"
-            self.faults.append((kind, f"{report.nodeid.rpartition('::')[2]}: {result.message}"))
+            self.faults.append((kind, f"{self._called(report.nodeid)}: {result.message}"))
             self.reached = self.reached or TRANSPORT_PROPERTY not in dict(report.user_properties)
-        elif not isinstance(report, pytest.SubtestReport):
+        elif not isinstance(report, pytest.SubtestReport) and self._proves(report):
             self.open.discard(report.nodeid)
+
+    def _proves(self, report: pytest.TestReport) -> bool:  # noqa: ARG002 - for those that know better
+        """Whether a report that is no failure is a pass."""
+        return True
 
     def pytest_keyboard_interrupt(self) -> None:
         """Note that the run was cut short; pytest.exit gets here too, and may ask for exit status 0."""
@@ -160,7 +164,7 @@ class Recorder:
     def _fail(self, session: pytest.Session, message: str) -> None:
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None:
-            reporter.write_line(f"\ncanary {self.canary}: {message}", red=True)
+            reporter.write_line(f"\n{self._named}: {message}", red=True)
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -173,10 +177,28 @@ class Recorder:
             for kind, message in self.faults:
                 if kind == wanted:
                     return kind, message
-        if self.left_out or not covers(self.config, self.plan.parent):
-            return "error", f"only a part of canary {self.canary} was selected, so the run proves nothing"
+        if self.left_out or not covers(self.config, self._folder):
+            return "error", f"only a part of {self._named} was selected, so the run proves nothing"
         if self.open:
             return "error", f"{min(self.open)} did not run to a pass"
         if exitstatus != pytest.ExitCode.OK:
             return "error", f"pytest ended with exit status {int(exitstatus)}"
-        return "ok", "passed"
+        return "ok", self._passed
+
+    @property
+    def _folder(self) -> Path:
+        """What has to be collected as a whole."""
+        return self.plan.parent
+
+    @property
+    def _named(self) -> str:
+        return f"canary {self.canary}"
+
+    @property
+    def _passed(self) -> str:
+        """What is said of a pass."""
+        return "passed"
+
+    def _called(self, nodeid: str) -> str:
+        """Return what a test is called in messages."""
+        return nodeid.rpartition("::")[2]

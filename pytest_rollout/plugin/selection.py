@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 SUFFIX = ".rollout.yaml"
+ENDPOINT_FILE = "endpoint.json"
+"""What makes a folder one of golden cases."""
 STAGE = re.compile(r"stage\d+")
 _NUMBER = re.compile(r"""(?:^|[\s{,])["']?stage["']?\s*:\s*["']?(\d+)""", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -21,13 +23,26 @@ _FEW = 6
 
 def find_plans(config: pytest.Config, places: Iterable[Path]) -> list[Path]:
     """Return the plans that a run with these arguments collects."""
+    return list(dict.fromkeys(plan for path in _searched(config, places) for plan in walk(path)))
+
+
+def find_goldens(config: pytest.Config, places: Iterable[Path]) -> list[Path]:
+    """Return the folders of golden cases that a run with these arguments collects."""
+    found: dict[Path, None] = {}
+    for path in _searched(config, places):
+        if path.suffix == ".json" and (path.parent / ENDPOINT_FILE).is_file():
+            found[path.parent] = None
+        found |= dict.fromkeys(file.parent for file in walk(path, (ENDPOINT_FILE,)))
+    return list(found)
+
+
+def _searched(config: pytest.Config, places: Iterable[Path]) -> list[Path]:
+    """Return what the arguments name; of a whole project only the places that it says."""
     found: dict[Path, None] = {}
     for argument in config.args or [str(config.rootpath)]:
         path = _plain(config.invocation_params.dir / argument.split("::")[0])
-        if path == config.rootpath or path in config.rootpath.parents:
-            found |= dict.fromkeys(plan for place in places for plan in walk(_plain(place)))
-        else:
-            found |= dict.fromkeys(walk(path))
+        whole = path == config.rootpath or path in config.rootpath.parents
+        found |= dict.fromkeys(map(_plain, places) if whole else [path])
     return list(found)
 
 

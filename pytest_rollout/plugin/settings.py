@@ -20,6 +20,8 @@ class Settings:
     """What the command line and the ini file ask for."""
 
     plans: tuple[Path, ...]
+    goldens: tuple[Path, ...] = ()
+    """Where golden cases are looked for in a run from the root."""
     environment: str
     wait: float | None
     """Seconds; None leaves it to the environment."""
@@ -40,6 +42,7 @@ class Settings:
         evidence = _address(config, get("rollout_evidence") or config.getini("rollout_evidence"))
         return cls(
             plans=tuple(config.rootpath / place for place in config.getini("rollout_plans")),
+            goldens=tuple(config.rootpath / place for place in config.getini("rollout_goldens")),
             environment=get("rollout_env") or config.getini("rollout_environment"),
             wait=_duration(get("rollout_wait")),
             faults=tuple(get("rollout_fault")),
@@ -71,12 +74,32 @@ def add_options(parser: pytest.Parser) -> None:
         help="When the stage's flags were changed, with a UTC offset, if the flag service cannot tell",
     )
     group.addoption("--rollout-canary", metavar="NAME", help="Run one canary and record its outcome")
+    _add_golden_options(parser.getgroup("golden", "golden payloads"))
     parser.addini("rollout_plans", "Files and folders with *.rollout.yaml plans", type="paths", default=["canaries"])
+    parser.addini(
+        "rollout_goldens",
+        "Folders with golden corpora, for a run from the root",
+        type="paths",
+        default=["golden_payloads"],
+    )
     parser.addini("rollout_environment", "Environment of the plan to judge", default="sandbox")
     parser.addini("rollout_push", "Push results to the Pushgateway: always or never", default="always")
     parser.addini("rollout_reports", "Folder for verdict.json and screenshots", default="reports")
     parser.addini(
         "rollout_evidence", "The evidence log: a file, or a postgresql:// URL", default=".rollout/evidence.db"
+    )
+
+
+def _add_golden_options(group: pytest.OptionGroup) -> None:
+    group.addoption("--golden-bless", metavar="ID[,ID]", help="Approve what these cases receive as their new golden")
+    group.addoption("--golden-reason", metavar="TEXT", default="", help="Why it is approved")
+    group.addoption("--golden-learn", action="store_true", help="Propose matchers for what is not the same every time")
+    group.addoption(
+        "--golden-propose",
+        metavar="ID=KIND",
+        action="append",
+        default=[],
+        help="Write cases of a kind, each with a single fault put into a valid case by the OpenAPI schema",
     )
 
 

@@ -15,5 +15,7 @@ plans_key = pytest.StashKey[list[Path]]()
 """The plans that this run collects; empty for a run that has nothing to do with rollouts."""
 world_key = pytest.StashKey["World"]()
 """Only in a run with plans."""
+gate_key = pytest.StashKey[Path]()
+"""Only in a run for a golden gate: the plan that has the gate."""
 attempt_key = pytest.StashKey["Attempt"]()
 """Only in a run of one canary."""

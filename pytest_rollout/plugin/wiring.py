@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_rollout import __version__
-from pytest_rollout.plugin.selection import find_plans, marker_lines, unknown_stages
+from pytest_rollout.plugin.selection import find_goldens, find_plans, marker_lines, unknown_stages
 from pytest_rollout.plugin.settings import Settings, only_looks
 from pytest_rollout.plugin.stash import plans_key, world_key
 
 if TYPE_CHECKING:
     from pytest_rollout.plugin.controller import Controller
+    from pytest_rollout.plugin.recorder import Recorder
     from pytest_rollout.plugin.world import World
 
 
@@ -51,6 +52,10 @@ def _set_up(config: pytest.Config, markers: Iterable[str]) -> None:
     _register_markers(config, plans)
     _check_stages(config, plans)
     _register_fixtures(config)
+    if goldens := find_goldens(config, settings.goldens):
+        from pytest_rollout.plugin.golden import register_golden
+
+        register_golden(config, settings, goldens)
     if settings.canary is not None and not only_looks(config):
         _register_recorder(config, settings, plans)
     if plans:
@@ -110,7 +115,7 @@ def _register_fixtures(config: pytest.Config) -> None:
 
 def _register_recorder(config: pytest.Config, settings: Settings, plans: list[Path]) -> None:
     from pytest_rollout.plugin.deadline import Deadline
-    from pytest_rollout.plugin.recorder import DEADLINE_PLUGIN, Recorder
+    from pytest_rollout.plugin.recorder import DEADLINE_PLUGIN
 
     if len(plans) != 1:
         names = ", ".join(plan.name for plan in plans) or "none"
@@ -119,7 +124,15 @@ def _register_recorder(config: pytest.Config, settings: Settings, plans: list[Pa
         raise pytest.UsageError("--rollout-canary runs in one process; leave -n away, or give -n0")
     if (deadline := Deadline.of(os.environ)) is not None:
         config.pluginmanager.register(deadline, DEADLINE_PLUGIN)
-    config.pluginmanager.register(Recorder(config, settings, plans[0]), "rollout-recorder")
+    config.pluginmanager.register(_recorder(config, settings, plans[0]), "rollout-recorder")
+
+
+def _recorder(config: pytest.Config, settings: Settings, plan: Path) -> Recorder:
+    from pytest_rollout.plugin.golden_recorder import GoldenRecorder
+    from pytest_rollout.plugin.recorder import Recorder
+
+    golden = (settings.canary or "").startswith("golden:")
+    return (GoldenRecorder if golden else Recorder)(config, settings, plan)
 
 
 def _register_parts(config: pytest.Config, settings: Settings, plans: list[Path]) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pytest_rollout.golden.bless import Approval, BlessRefused, bless, find_cases, refusals
+from pytest_rollout.errors import BlessRefused
+from pytest_rollout.golden.bless import Approval, bless, find_cases, refusals
 from pytest_rollout.golden.corpus import load_corpus
 from pytest_rollout.golden.exact import equal
 from pytest_rollout.golden.received import forget_received, proposal, received_path, write_received

@@ -23,12 +23,12 @@ from pytest_rollout.golden.session import Report, Wishes, run_corpus
 from pytest_rollout.golden.wire import wire_over
 from pytest_rollout.sources.http import Http
 from pytest_rollout.verdict import Verdict
-from sandbox.normalization.app import create_database
 from sandbox.normalization.config import Config
+from sandbox.normalization.deployment import create_database
 from sandbox.normalization.faults import FAULTS
-from sandbox.normalization.instance import build, listen
+from sandbox.normalization.instance import build
 from sandbox.normalization.modes import ENDPOINTS, Mode
-from tests.golden.test_plugin import CONFTEST
+from sandbox.serving import listen
 
 ROOT = Path(__file__).parents[2]
 CORPORA = ROOT / "golden_payloads"
@@ -199,7 +199,6 @@ def test_the_whole_system_passes_as_a_program_of_its_own(tmp_path: Path) -> None
                 "STAGE_API_FLAGS_TOKEN": told["flags_token"],
             }
             shutil.copytree(CORPORA, tmp_path / "golden_payloads")
-            (tmp_path / "conftest.py").write_text(CONFTEST)
             words = [sys.executable, "-m", "pytest", "golden_payloads", "-p", "no:cacheprovider", "-q", "-n", "0"]
             done = subprocess.run(
                 words,

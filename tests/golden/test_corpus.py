@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from pytest_rollout.errors import EnvironmentUnready
+from pytest_rollout.errors import CaseError, EnvironmentUnready
 from pytest_rollout.golden.corpus import find_corpora, load_corpora, load_corpus
-from pytest_rollout.golden.document import CaseError
 from pytest_rollout.golden.endpoint import Site
 from tests.golden.corpora import (
     CASES,
@@ -262,6 +261,15 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 def test_a_fault_of_an_endpoint_is_named_with_its_place(tmp_path: Path, pointer: str, value: Any, said: str) -> None:
     found = errors(tmp_path, *CASES, endpoint=changed(ENDPOINT, pointer, value))
     assert any(line.startswith("endpoint.json:") and said in line for line in found), found
+
+
+def test_a_case_that_is_taken_away_is_missed(tmp_path: Path) -> None:
+    whole = changed(ENDPOINT, "/cases", len(CASES))
+    folder = write_corpus(tmp_path, endpoint=whole)
+    assert len(load_corpus(folder).cases) == len(CASES)
+    (folder / "alias.json").unlink()
+    with pytest.raises(CaseError, match=r"^endpoint\.json:\d+:\d+: the folder holds 3 cases, fewer than it has to$"):
+        load_corpus(folder)
 
 
 def test_two_modes_that_are_confirmed_by_one_value_are_an_error(tmp_path: Path) -> None:

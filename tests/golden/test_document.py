@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from pytest_rollout.golden.document import CaseError, read_json_document
+from pytest_rollout.errors import CaseError
+from pytest_rollout.golden.document import read_json_document
 from pytest_rollout.golden.exact import equal, write_pretty
 from tests.golden.test_exact import VALUES
 

@@ -17,18 +17,6 @@ from tests.golden.served import served
 from tests.golden.target import Target, reply
 
 ROOT = Path(__file__).parents[2]
-CONFTEST = """
-import os
-from pytest_rollout.plugin import golden
-
-def pytest_addoption(parser):
-    golden.add_golden_options(parser.getgroup("golden"))
-
-def pytest_configure(config):
-    for line in golden.golden_markers([config.rootpath]):
-        config.addinivalue_line("markers", line)
-    golden.register_golden(config, lambda: os.environ, config.rootpath / "reports")
-"""
 QUICK = {**ENDPOINT["metrics"], "control": "20ms", "settle": "500ms", "hold": "20ms"}
 SERVED = {**ENDPOINT, "instances": "${STAGES}", "metrics": QUICK, "mode": {**ENDPOINT["mode"], "hold": "20ms"}}
 PLAIN = ("-p", "no:playwright", "-p", "no:cacheprovider", "--strict-markers")
@@ -49,10 +37,9 @@ def target() -> Target:
 def bench(pytester: pytest.Pytester, target: Target, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Pytester]:
     """Return a folder with a corpus whose target is up."""
     monkeypatch.setattr(learn, "SPAN", 0.02)
-    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")] + ["CI"]:
+    for name in [name for name in os.environ if name.startswith(("PYTEST_XDIST", "ROLLOUT_"))] + ["CI"]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    pytester.makeconftest(CONFTEST)
     write_corpus(pytester.path / "golden", (VALID, INVALID), SERVED)
     with served(target) as places:
         monkeypatch.setenv("STAGES", places)
@@ -111,6 +98,29 @@ def test_an_address_that_is_not_set_is_an_error(bench: pytest.Pytester, monkeypa
     result.stdout.fnmatch_lines(["*stages: the environment variable STAGES is not set*"])
 
 
+def sandbox_state(folder: Path, **variables: str) -> str:
+    """Write the state file of a sandbox."""
+    names = ("target", "prometheus", "pushgateway", "flags", "flags_token")
+    words = {**dict.fromkeys(names, "x"), "system": "normalization", "faults": [], "variables": variables}
+    (folder / "state.json").write_text(json.dumps(words))
+    return str(folder / "state.json")
+
+
+def test_a_sandbox_that_is_up_says_where_it_is(bench: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLOUT_SANDBOX", sandbox_state(bench.path, STAGES=os.environ["STAGES"]))
+    monkeypatch.setenv("STAGES", "http://127.0.0.1:9")
+    assert outcomes(bench.runpytest_inprocess(*PLAIN, "-m", "warn", "golden")) == {"passed": 2}
+    elsewhere = bench.runpytest_inprocess(*PLAIN, "-m", "warn", "--rollout-env", "staging", "golden")
+    assert outcomes(elsewhere) == {"failed": 2}
+
+
+def test_a_sandbox_that_is_gone_is_an_error(bench: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROLLOUT_SANDBOX", str(bench.path / "gone.json"))
+    result = bench.runpytest_inprocess(*PLAIN, "golden")
+    assert outcomes(result) == {"failed": 9}
+    result.stdout.fnmatch_lines(["*no sandbox is described by *gone.json*"])
+
+
 def test_a_difference_is_shown_and_received(bench: pytest.Pytester, target: Target) -> None:
     target.bend = lambda _i, r, g: reply({**g.json(), "stages": []}, g.status) if r.method == "POST" else g
     result = bench.runpytest_inprocess(*PLAIN, "golden/stages/ok.json")
@@ -152,7 +162,30 @@ def test_workers_share_one_run(bench: pytest.Pytester, target: Target) -> None:
 
 def test_other_json_files_are_left_alone(bench: pytest.Pytester) -> None:
     (bench.path / "data.json").write_text("{")
-    assert outcomes(bench.runpytest_inprocess(*PLAIN)) == {"passed": 9}
+    assert outcomes(bench.runpytest_inprocess(*PLAIN, "-o", "rollout_goldens=golden")) == {"passed": 9}
+
+
+def test_a_run_from_the_root_collects_only_the_places_that_the_project_names(bench: pytest.Pytester) -> None:
+    result = bench.runpytest_inprocess(*PLAIN)
+    assert result.ret == 2
+    said = "these golden cases were not found before collection; add their folder to the ini key rollout_goldens"
+    result.stdout.fnmatch_lines([f"stages: {said}, or give it as an argument"])
+
+
+def test_an_endpoint_file_of_somebody_else_is_left_alone(bench: pytest.Pytester) -> None:
+    other = bench.mkdir("mocks")
+    (other / "endpoint.json").write_text('{"url": "/x"}')
+    (other / "data.json").write_text("{")
+    assert outcomes(bench.runpytest_inprocess(*PLAIN, "-o", "rollout_goldens=golden")) == {"passed": 9}
+
+
+@pytest.mark.parametrize("words", [("-m", "enforce and not golden"), ("-k", "nothing")])
+def test_a_run_that_selects_nothing_does_not_succeed(bench: pytest.Pytester, words: tuple[str, ...]) -> None:
+    assert bench.runpytest_inprocess(*PLAIN, *words, "golden").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_an_unknown_mode_does_not_succeed(bench: pytest.Pytester) -> None:
+    assert bench.runpytest_inprocess(*PLAIN, "-m", "enfroce", "golden").ret == pytest.ExitCode.USAGE_ERROR
 
 
 # --- blessing -----------------------------------------------------------------------------------------------

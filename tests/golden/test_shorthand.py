@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pytest_rollout.errors import CaseError
 from pytest_rollout.golden.corpus import load_corpus
-from pytest_rollout.golden.document import CaseError
 from tests.golden.corpora import ENDPOINT, MODES, Json, case, changed, write_corpus
 
 MADE = {

@@ -1,0 +1,59 @@
+"""The preview as a place for rehearsals: its instances, its data, and the snapshot that it is put back to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from canaries.stage_normalization.books import Books, books, unlike
+from canaries.stage_normalization.instances import Instance
+from canaries.stage_normalization.migration import Migration
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Nobody else may write here while a rehearsal lasts."""
+
+    instances: tuple[Instance, ...]
+    migrate: Migration
+    folder: Path
+    """Where snapshots go."""
+
+    @property
+    def snapshot(self) -> Path:
+        """The snapshot from before."""
+        return self.folder / "before.snapshot"
+
+    @property
+    def kept(self) -> bytes:
+        """Its bytes."""
+        return self.snapshot.read_bytes()
+
+    def data(self, name: str) -> bytes:
+        """Return the data as it is now, as the bytes of a snapshot of this name."""
+        path = self.folder / f"{name}.snapshot"
+        self.migrate.snapshot(path)
+        return path.read_bytes()
+
+    def books(self) -> list[Books]:
+        """Return what every instance answers about companies."""
+        return [books(one) for one in self.instances]
+
+    def unlike(self, shown: Sequence[Books]) -> list[str]:
+        """Return which answers about companies are other than they were."""
+        pairs = zip(self.instances, shown, strict=True)
+        return [f"{one.url}: {line}" for one, known in pairs for line in unlike(known, books(one))]
+
+
+@contextmanager
+def borrowed(instances: tuple[Instance, ...], migrate: Migration, folder: Path) -> Iterator[Preview]:
+    """Yield the preview; afterwards its data is as it was, byte for byte, or AssertionError."""
+    preview = Preview(instances, migrate, folder)
+    migrate.snapshot(preview.snapshot)
+    try:
+        yield preview
+    finally:
+        migrate.restore(preview.snapshot)
+        assert preview.data("after") == preview.kept, "the preview's data was not put back"

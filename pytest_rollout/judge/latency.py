@@ -209,7 +209,7 @@ def undecided(result: CheckResult, more: int | None, total: int, run: Run, hint:
         if seconds <= run.left:
             reason = Reason.TOO_FEW_SAMPLES
         elif run.budget:
-            needs += f", but may be extended by {format_duration(run.left)} only"
+            needs += f"; {format_duration(run.left)} of its extension are left"
     return replace(
         result,
         verdict=Verdict.INCONCLUSIVE,

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "pytest_rollout"
 LAYERS = (
     {"errors", "verdict", "units", "process", "__init__"},
     {"plan", "judge"},
-    {"sources", "evidence", "publish", "golden"},
+    {"sources", "evidence", "publish", "golden", "load"},
     {
         *("sandbox", "target", "gathering", "canary", "look", "stage", "replay", "live"),
         *("archive", "flag_state", "heartbeat", "schedule"),
@@ -20,6 +20,8 @@ LAYERS = (
     {"plugin"},
     {"cli", "commands"},
 )
+INSIDE_LOCUST = "load/injected/"
+"""What runs in Locust's process: no other module imports it, for gevent patches the process that it is in."""
 HOMES: dict[str, str | tuple[str, ...]] = {
     "httpx": "sources/http.py",
     "httpcore": "sources/http.py",
@@ -31,10 +33,12 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "yaml": "plan/document.py",
     "typer": "cli.py",
     "allure": "plugin/allure.py",
+    "locust": INSIDE_LOCUST,
+    "gevent": INSIDE_LOCUST,
 }
 """The one module, or folder, that may import a library, or one for writing and one for reading."""
-NOWHERE = {"locust", "gevent", "playwright", "psycopg", "sandbox", "canaries", "xdist"}
-"""Never imported: gevent patches the process, SQLAlchemy loads psycopg, the rest is spoken to from outside."""
+NOWHERE = {"playwright", "psycopg", "sandbox", "canaries", "xdist"}
+"""Never imported: SQLAlchemy loads psycopg, the rest is spoken to from outside."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -78,3 +82,10 @@ def test_a_library_is_imported_where_it_lives(path: Path) -> None:
         assert name not in NOWHERE, f"{place} imports {name}"
         assert name != "pytest" or room(path) == "plugin", f"{place} imports pytest"
         assert name != "_pytest", f"{place} imports pytest's inside"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_outside_of_locust_imports_what_runs_inside(path: Path) -> None:
+    if not path.relative_to(PACKAGE).as_posix().startswith(INSIDE_LOCUST):
+        names = list(imported(ast.parse(path.read_text())))
+        assert not [name for name in names if name.startswith("pytest_rollout.load.injected")]

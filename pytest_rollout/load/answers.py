@@ -1,0 +1,45 @@
+"""From result documents to what the judge takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from pytest_rollout.judge.load_run import Answers
+from pytest_rollout.load.result import Columns, LoadResult, Series
+
+_MICROSECONDS = 1e6
+
+
+def answers(
+    results: Sequence[LoadResult], kind: str = "request", name: str | None = None, arm: str | None = None
+) -> Answers:
+    """Return the answers of runs that follow one another, as those of one.
+
+    ``kind`` is request or transaction, ``name`` one of them alone, ``arm`` a side of a paired run.
+    """
+    scheduled = kind == "transaction" and name is None and all(result.asked.rate for result in results)
+    parts: list[tuple[float, Series]] = []
+    offset = 0.0
+    for result in results:
+        parts += [(offset, one) for one in result.series(kind, name, arm)]
+        offset += result.asked.duration
+    return Answers(
+        ok=_timed((offset, one.ok) for offset, one in parts),
+        failed=_timed((offset, one.failed) for offset, one in parts),
+        censored=_timed((offset, columns) for offset, one in parts for columns in (one.timeout, one.unfinished)),
+        due=sum(one.n for _, one in parts),
+        planned=sum(result.asked.order.due(arm) for result in results) if scheduled else None,
+    )
+
+
+def _timed(columns: Iterable[tuple[float, Columns]]) -> tuple[tuple[float, float], ...]:
+    return tuple(
+        chain.from_iterable(
+            (
+                (offset + at / _MICROSECONDS, latency / _MICROSECONDS)
+                for at, latency in zip(one.at, one.latency, strict=True)
+            )
+            for offset, one in columns
+        )
+    )

@@ -1,0 +1,1 @@
+"""What runs inside Locust's process, and nowhere else: standard library, Locust, gevent, and the order."""

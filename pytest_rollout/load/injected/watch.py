@@ -1,0 +1,145 @@
+"""Watch every request of Locust's clients: when it should have begun, when it did, and how it ended."""
+
+from __future__ import annotations
+
+import functools
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gevent import GreenletExit, getcurrent
+from locust.clients import HttpSession
+from locust.contrib.fasthttp import FastHttpSession
+
+from pytest_rollout.load.injected.book import Arrival, Book, Flight, Outcome
+
+MARKER = "x-rollout-synthetic"
+"""The header by which a server can tell load from people."""
+_TRACE_BITS, _SPAN_BITS = 128, 64
+
+
+class Clock:
+    """Seconds since the start of the window; negative in the warm-up."""
+
+    def __init__(self, warm_up: float) -> None:
+        self.zero = time.monotonic() + warm_up
+        self.unix = time.time() + warm_up
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return time.monotonic() - self.zero
+
+
+class Watch:
+    """Follows requests by the greenlet that makes them."""
+
+    def __init__(self, book: Book, clock: Clock) -> None:
+        self.book = book
+        self.clock = clock
+        self.up: dict[int, Flight] = {}
+        """Requests under way."""
+        self.headers: dict[str, dict[str, str]] = {}
+        """What each arm sends along."""
+
+    def attach(self, events: Any) -> None:
+        """Follow the clients that Locust has, and whatever else reports requests."""
+        for session in (FastHttpSession, HttpSession):
+            session.request = self._watched(session.request)
+        events.request.add_listener(self._reported)
+
+    def settle(self, arrival: Arrival, now: float) -> None:
+        """End an arrival whose task is over: every request has ended, and at least one was made."""
+        if arrival.flight is not None:
+            self._land(arrival, arrival.flight, "failed", now, "never reported: catch_response=True needs a with block")
+        if not arrival.requests:
+            self._land(arrival, _none_of(arrival, now), "failed", now, "the task made no request")
+
+    def never_sent(self, book: Book, arrival: Arrival, now: float) -> None:
+        """Enter an arrival that is given up before it has made a request."""
+        book.landed(_none_of(arrival, now), "unfinished", now, "no request was made until now")
+
+    def give_up(self, book: Book, now: float) -> None:
+        """Enter what is still under way, at its age."""
+        for flight in self.up.values():
+            book.landed(flight, "unfinished", now, "still under way")
+
+    def _watched(self, request: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(request)
+        def call(session: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            arrival = current()
+            flight = self._take_off(arrival, method, kwargs.get("name") or url)
+            kwargs["headers"] = self._headers(flight) | dict(kwargs.get("headers") or {})
+            try:
+                return request(session, method, url, *args, **kwargs)
+            except GreenletExit:
+                raise
+            except BaseException as error:
+                if arrival.flight is flight:  # nobody has reported it
+                    self._land(arrival, flight, outcome_of(error), self.clock(), repr(error))
+                raise
+
+        return call
+
+    def _take_off(self, arrival: Arrival, method: str, name: str) -> Flight:
+        now = self.clock()
+        if arrival.flight is not None:
+            self._land(arrival, arrival.flight, "failed", now, "never reported: catch_response=True needs a with block")
+        flight = arrival.flight = _flight_of(arrival, method, name, now)
+        flight.trace_id = f"{random.getrandbits(_TRACE_BITS):032x}"
+        self.up[id(flight)] = flight
+        return flight
+
+    def _headers(self, flight: Flight) -> dict[str, str]:
+        span = f"{random.getrandbits(_SPAN_BITS):016x}"
+        return {
+            "traceparent": f"00-{flight.trace_id}-{span}-01",
+            MARKER: "load",
+            **self.headers.get(flight.arm, {}),
+        }
+
+    def _reported(
+        self, request_type: str, name: str, response_time: float | None, exception: object = None, **_: object
+    ) -> None:
+        now, arrival = self.clock(), current()
+        service = None if response_time is None else response_time / 1000
+        flight = arrival.flight
+        if flight is None:  # a client of the locustfile's own
+            flight = _flight_of(arrival, request_type, name, now - (service or 0.0))
+        flight.method, flight.name = request_type, name
+        ended = now if service is None else flight.sent + service
+        outcome = "ok" if exception is None else outcome_of(exception)
+        self._land(arrival, flight, outcome, ended, "" if exception is None else str(exception))
+
+    def _land(self, arrival: Arrival, flight: Flight, outcome: Outcome, ended: float, text: str) -> None:
+        self.up.pop(id(flight), None)
+        arrival.flight = None
+        arrival.requests += 1
+        arrival.failed |= outcome != "ok"
+        self.book.landed(flight, outcome, ended, text)
+
+
+def current() -> Arrival:
+    """Return the arrival that the running greenlet serves; a closed user has one for all its life."""
+    greenlet = getcurrent()
+    arrival: Arrival | None = getattr(greenlet, "rollout_arrival", None)
+    if arrival is None:
+        arrival = greenlet.rollout_arrival = Arrival("", 0.0, open=False)
+    return arrival
+
+
+def outcome_of(error: object) -> Outcome:
+    """Return how a request ended that raised an error."""
+    return "timeout" if any("Timeout" in kind.__name__ for kind in type(error).__mro__) else "failed"
+
+
+def _flight_of(arrival: Arrival, method: str, name: str, sent: float) -> Flight:
+    """Return a request; the first one of an open arrival is late by as much as the arrival is."""
+    intended = arrival.intended if arrival.open and not arrival.requests else sent
+    return Flight(
+        method, name, intended, sent, arrival.intended if arrival.open else sent, arrival.open, arm=arrival.arm
+    )
+
+
+def _none_of(arrival: Arrival, now: float) -> Flight:
+    return _flight_of(arrival, "TASK", f"{arrival.name} without a request", now)

@@ -1,0 +1,78 @@
+"""Whether a load run can be judged at all: a bent instrument proves nothing, either way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_rollout.load.result import LoadResult, Part
+from pytest_rollout.units import format_duration
+
+ENOUGH = 0.99
+"""Share of the window that a run must have had."""
+LEAST_LAG, LAG_SHARE = 0.005, 0.05
+"""A generator may be late by this much (seconds), or by this share of the limit that is judged, whichever is more."""
+
+
+def unsound(result: LoadResult, limit: float | None = None, *, whole: bool = True) -> tuple[str, ...]:
+    """Return why the run cannot be judged, each with what to do; nothing if it can.
+
+    ``limit``: the latency that it is judged by (seconds). ``whole``: whether the run should have come to its end.
+    """
+    return tuple(_faults(result, limit, whole=whole))
+
+
+def _faults(result: LoadResult, limit: float | None, *, whole: bool) -> Iterator[str]:
+    asked = result.asked
+    wanted = max(1, asked.workers)
+    if {part.share for part in result.parts} != set(range(wanted)) or len(result.parts) != wanted:
+        yield f"{len(result.parts)} of {wanted} load generators have reported; see the logs of the run"
+    if whole:
+        for part in result.parts:
+            yield from _faults_of_part(part, asked.duration)
+        yield from _lost_load(result)
+    yield from _lost_samples(result)
+    yield from _bent(result, limit)
+
+
+def _faults_of_part(part: Part, wanted: float) -> Iterator[str]:
+    if part.ended != "complete":
+        yield f"the load generator {part.worker} was {part.ended}: {part.why}"
+    if part.duration < wanted * ENOUGH:
+        yield f"the load generator {part.worker} ran for {part.duration:.3g} s of {wanted:.3g} s"
+
+
+def _lost_load(result: LoadResult) -> Iterator[str]:
+    asked = result.asked
+    if asked.rate is not None and result.started != result.due:
+        yield f"{result.started} of {result.due} arrivals were started"
+    if asked.users is not None and (users := sum(part.users for part in result.parts)) < asked.users:
+        yield f"{users} of {asked.users} users ran when the window began; on_start may take longer than the warm-up"
+
+
+def _lost_samples(result: LoadResult) -> Iterator[str]:
+    for part in result.parts:
+        requests = _samples(part, "request")
+        arrivals = _samples(part, "transaction")
+        if requests != part.counts.requests or arrivals != part.counts.finished + part.counts.unfinished:
+            yield f"samples of the load generator {part.worker} are missing"
+        elif result.asked.rate is not None and arrivals != part.counts.started:
+            yield f"the load generator {part.worker} has lost {part.counts.started - arrivals} arrivals"
+    if not sum(_samples(part, "request") for part in result.parts):
+        yield "no request was made; see what the locustfile logs"
+
+
+def _samples(part: Part, kind: str) -> int:
+    return sum(one.n for one in part.series if one.kind == kind)
+
+
+def _bent(result: LoadResult, limit: float | None) -> Iterator[str]:
+    """A generator that is late measures itself."""
+    most = max(LEAST_LAG, LAG_SHARE * (limit or 0.0))
+    if result.lag is None:
+        yield "a load generator does not know how late it was"
+    elif result.lag.p99 > most:
+        yield (
+            f"the load generator was late: {format_duration(result.lag.p99)} at p99, where {format_duration(most)} "
+            f"are allowed, with {result.cpu:.0%} of a core in use; lower the rate, give it more workers, "
+            "or run it on a machine that has nothing else to do"
+        )

@@ -197,15 +197,15 @@ def _judge_share(result: CheckResult, bad: Bad, limit: float, answers: Answers, 
     more = run.next_certainty.further_needed(many, total, burst, limit)
     together = f"{burst:,} of them came together and may be one event; "
     alone = certainty.highest(many, total) < limit
-    return undecided(result, more, total, run, hint=together if alone else "")
+    return undecided(result, more, run, hint=together if alone else "")
 
 
-def undecided(result: CheckResult, more: int | None, total: int, run: Run, hint: str = "") -> CheckResult:
-    """Return a result as inconclusive, with what would decide it: ``more`` requests, if any number would."""
-    seconds = None if more is None else more * run.seconds / total
+def undecided(result: CheckResult, more: int | None, run: Run, hint: str = "", what: str = "requests") -> CheckResult:
+    """Return a result as inconclusive, with what would decide it: ``more`` samples, if any number would."""
+    seconds = None if more is None or not result.samples else more * run.seconds / result.samples
     needs, reason = "more of the same would not prove it", Reason.UNPROVEN
     if seconds is not None:
-        needs = f"needs about {more:,} more requests, {format_duration(seconds)} at this rate"
+        needs = f"needs about {more:,} more {what}, {format_duration(seconds)} at this rate"
         if seconds <= run.left:
             reason = Reason.TOO_FEW_SAMPLES
         elif run.budget:

@@ -87,7 +87,7 @@ def judge_worse(limit: WorseBy, control: Answers, candidate: Answers, run: Run) 
         return result.because(doubt)
     if compared.not_worse():
         return result
-    return undecided(result, _more(compared, run), candidate.due, run)
+    return undecided(result, _more(compared, run), run, what="pairs")
 
 
 def _unusable(control: Answers, candidate: Answers, run: Run) -> CheckResult | None:

@@ -16,7 +16,8 @@ def answers(
 ) -> Answers:
     """Return the answers of runs that follow one another, as those of one.
 
-    ``kind`` is request or transaction, ``name`` one of them alone, ``arm`` a side of a paired run.
+    ``kind`` is request or transaction, ``name`` one of them alone, ``arm`` a side of a paired run. What the client
+    has given up has failed.
     """
     scheduled = kind == "transaction" and name is None and all(result.asked.rate for result in results)
     parts: list[tuple[float, Series]] = []
@@ -26,8 +27,8 @@ def answers(
         offset += result.asked.duration
     return Answers(
         ok=_timed((offset, one.ok) for offset, one in parts),
-        failed=_timed((offset, one.failed) for offset, one in parts),
-        censored=_timed((offset, columns) for offset, one in parts for columns in (one.timeout, one.unfinished)),
+        failed=_timed((offset, columns) for offset, one in parts for columns in (one.failed, one.timeout)),
+        censored=_timed((offset, one.unfinished) for offset, one in parts),
         due=sum(one.n for _, one in parts),
         planned=sum(result.asked.order.due(arm) for result in results) if scheduled else None,
     )

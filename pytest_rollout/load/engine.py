@@ -142,7 +142,7 @@ def _outcome(order: LoadOrder, site: Site, code: int | None) -> LoadResult:
 
 def _tail(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()[-_TAIL:] if log.exists() else []
-    return "".join(f"\n    {line}" for line in ["; its last words:", *lines]) if lines else ""
+    return "\n    ".join(["; its last words:", *lines]) if lines else ""
 
 
 def _free_port() -> int:

@@ -24,7 +24,9 @@ def unsound(result: LoadResult, limit: float | None = None, *, whole: bool = Tru
 def _faults(result: LoadResult, limit: float | None, *, whole: bool) -> Iterator[str]:
     asked = result.asked
     wanted = max(1, asked.workers)
-    if {part.share for part in result.parts} != set(range(wanted)) or len(result.parts) != wanted:
+    if sorted(part.share for part in result.parts) != list(range(len(result.parts))):
+        yield "load generators have reported the same share of the load, or none; run the load again"
+    if len(result.parts) != wanted:
         yield f"{len(result.parts)} of {wanted} load generators have reported; see the logs of the run"
     if whole:
         for part in result.parts:

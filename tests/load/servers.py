@@ -1,4 +1,4 @@
-"""Small servers on loopback, in a thread each: healthy, stalling, failing, hung. They keep the truth about themselves."""
+"""Small servers on loopback, each in a thread: healthy, stalling, failing, hung. They keep the truth on themselves."""
 
 from __future__ import annotations
 
@@ -74,9 +74,26 @@ def stalling(every: float, stall: float, phase: float = 0.0) -> Behaviour:
     return wait
 
 
+def freezing(after: float, until: float) -> Behaviour:
+    """Stand still once, between two moments (seconds since the first request)."""
+    first: list[float] = []
+
+    def wait(_: Server, __: bytes) -> tuple[float, bytes]:
+        now = time.monotonic()
+        first.append(now)
+        return (until - (now - first[0]) if after <= now - first[0] < until else 0.0), OK
+
+    return wait
+
+
+def taking(seconds: float) -> Behaviour:
+    """Take the same time always."""
+    return lambda _, __: (seconds, OK)
+
+
 def lognormal(median: float, sigma: float) -> Behaviour:
     """Take a time with a long tail, the same times in every run."""
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311 - a simulation
     return lambda _, __: (median * chance.lognormvariate(0.0, sigma), OK)
 
 

@@ -130,7 +130,9 @@ def current() -> Arrival:
 
 def outcome_of(error: object) -> Outcome:
     """Return how a request ended that raised an error."""
-    return "timeout" if any("Timeout" in kind.__name__ for kind in type(error).__mro__) else "failed"
+    wrapped = getattr(error, "original", None)  # geventhttpclient's way
+    kinds = (*type(error).__mro__, *type(wrapped).__mro__)
+    return "timeout" if any("Timeout" in kind.__name__ for kind in kinds) else "failed"
 
 
 def _flight_of(arrival: Arrival, method: str, name: str, sent: float) -> Flight:

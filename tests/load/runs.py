@@ -1,0 +1,98 @@
+"""Real runs of Locust against the small servers, and result documents that no run was needed for."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pytest_rollout.load.engine import LOCUST, Look, Site, run
+from pytest_rollout.load.injected.book import Arrival, Book, Flight, Outcome
+from pytest_rollout.load.order import LoadOrder
+from pytest_rollout.load.result import LoadResult, Samples
+
+VISITOR = """
+from locust import FastHttpUser, task
+
+
+class Visitor(FastHttpUser):
+    @task
+    def look(self):
+        self.client.get("/")
+"""
+
+
+def locustfile(folder: Path, text: str = VISITOR) -> str:
+    """Write a locustfile."""
+    path = folder / "scenario.py"
+    path.write_text(text)
+    return str(path)
+
+
+def site(folder: Path, **variables: str) -> Site:
+    """Return a place for a run, with the environment that Locust needs and nothing else."""
+    known = {name: os.environ[name] for name in ("PATH", "HOME", LOCUST) if name in os.environ}
+    if LOCUST not in known and importlib.util.find_spec("locust") is None:
+        raise RuntimeError(f"install the extra locust, or set {LOCUST} to a locust command")
+    return Site(folder / "run", folder, known | variables)
+
+
+def make_load(folder: Path, host: str, text: str = VISITOR, look: Look | None = None, **asked: Any) -> LoadResult:
+    """Run Locust."""
+    usual = {"duration": 1.0, "warm_up": 0.2, "drain": 0.5, "rate": None if "users" in asked else 50.0}
+    return run(LoadOrder(locustfile(folder, text), host, **usual | asked), site(folder), look)
+
+
+def rank(samples: Samples, q: float) -> float:
+    """Return the nearest-rank quantile (seconds), each sample as long as it is known to be."""
+    ordered = sorted(samples.ok + samples.failed + samples.censored)
+    return ordered[-(-len(ordered) * round(q * 1000) // 1000) - 1]
+
+
+def document(
+    order: LoadOrder, outcome: Callable[[int], tuple[Outcome, float]] = lambda _: ("ok", 0.01), lag: float = 0.001
+) -> dict[str, Any]:
+    """Return the document of a run in which the n-th arrival ended in a way, after so many seconds."""
+    parts = []
+    for share in range(order.processes):
+        book = Book(order.duration)
+        for at, number in order.schedule(share):
+            how, seconds = outcome(number)
+            book.started += at >= 0
+            arrival = Arrival("Visitor.look", at, order.arm(number).name)
+            flight = Flight("GET", "/", at, at, at, open=True, arm=arrival.arm, trace_id=f"{number:032x}")
+            book.landed(flight, how, at + seconds, "" if how == "ok" else "it did not work")
+            book.done(arrival, how, at, at + seconds)
+        parts.append(_part(book, share, order.duration, lag))
+    shown = order.shown() | {"run": order.run}
+    return {
+        "schema_version": 1,
+        "asked": shown,
+        "locustfile_sha256": "0" * 64,
+        "argv": ["locust"],
+        "parts": parts,
+    }
+
+
+def _part(book: Book, share: int, duration: float, lag: float) -> dict[str, Any]:
+    return book.document() | {
+        "worker": f"host/{share}",
+        "share": share,
+        "ended": "complete",
+        "why": "",
+        "users": 0,
+        "started": 1_700_000_000.0,
+        "duration": duration,
+        "drained": 0.0,
+        "cpu": 0.1,
+        "lag": {"n": 100, "p50": lag, "p99": lag, "max": lag},
+        "versions": {"locust": "2"},
+    }
+
+
+def result(order: LoadOrder, **how: Any) -> LoadResult:
+    """Return such a document as it is read."""
+    return LoadResult.model_validate_json(json.dumps(document(order, **how)))

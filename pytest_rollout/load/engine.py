@@ -23,7 +23,8 @@ START_UP = 20.0
 LOOPBACK = "127.0.0.1"
 LOOK_EVERY = 2.0
 Look: TypeAlias = Callable[[LoadResult], bool]
-_RECORDER = Path(__file__).parent / "injected" / "recorder.py"
+RECORDER = Path(__file__).parent / "injected" / "recorder.py"
+"""What Locust loads behind the user's file; a worker that joins from elsewhere needs it too: ``-f user.py,<this>``."""
 _USUAL_ENDS = (0, 1, None)
 """Exit codes; None: it was stopped; 1: Locust's for failed requests, and a locustfile's for what it likes."""
 _TAIL = 12
@@ -100,7 +101,7 @@ class _Launch:
         lead = ["--only-summary", "--users", crowd, "--spawn-rate", crowd]
         if not order.workers:
             return self._locust(lead, "locust.log", self.stopped)
-        port = str(site.port or _free_port())
+        port = str(site.port or free_port())
         lead += ["--master", "--master-bind-host", site.bind, "--master-bind-port", port]
         lead += ["--expect-workers", str(order.workers), "--expect-workers-max-wait", str(int(START_UP))]
         return self._crew(lead, ["--worker", "--master-host", site.bind, "--master-port", port])
@@ -120,7 +121,7 @@ class _Launch:
         site = self.site
         command = site.env.get(LOCUST)
         argv = shlex.split(command) if command else [sys.executable, "-m", "locust"]
-        argv += ["-f", f"{self.order.locustfile},{_RECORDER}", "--headless", "--exit-code-on-error", "0", *options]
+        argv += ["-f", f"{self.order.locustfile},{RECORDER}", "--headless", "--exit-code-on-error", "0", *options]
         env = {**site.env, VARIABLE: str(self.paper)}
         bounds = Bounds(self.order.limit + 2 * START_UP, stopped)
         try:
@@ -145,7 +146,8 @@ def _tail(log: Path) -> str:
     return "\n    ".join(["; its last words:", *lines]) if lines else ""
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens to."""
     with socket.socket() as free:
         free.bind((LOOPBACK, 0))
         port: int = free.getsockname()[1]

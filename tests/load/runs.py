@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,24 @@ class Visitor(FastHttpUser):
         self.client.get("/")
 """
 
+PIDS = """
+import os
+import shlex
+import sys
+import time
+from locust import FastHttpUser, task
+
+with open(os.environ["PIDS"], "a") as file:
+    file.write(f"{os.getpid()}\\n")
+
+
+class Visitor(FastHttpUser):
+    @task
+    def look(self):
+        self.client.get("/")
+"""
+"""A visitor whose processes write down who they are."""
+
 
 def locustfile(folder: Path, text: str = VISITOR) -> str:
     """Write a locustfile."""
@@ -32,11 +53,19 @@ def locustfile(folder: Path, text: str = VISITOR) -> str:
     return str(path)
 
 
+def command() -> list[str]:
+    """Return the command that starts Locust."""
+    if own := os.environ.get(LOCUST):
+        return shlex.split(own)
+    if importlib.util.find_spec("locust") is None:
+        raise RuntimeError(f"install the extra locust, or set {LOCUST} to a locust command")
+    return [sys.executable, "-m", "locust"]
+
+
 def site(folder: Path, **variables: str) -> Site:
     """Return a place for a run, with the environment that Locust needs and nothing else."""
     known = {name: os.environ[name] for name in ("PATH", "HOME", LOCUST) if name in os.environ}
-    if LOCUST not in known and importlib.util.find_spec("locust") is None:
-        raise RuntimeError(f"install the extra locust, or set {LOCUST} to a locust command")
+    command()
     return Site(folder / "run", folder, known | variables)
 
 
@@ -96,3 +125,17 @@ def _part(book: Book, share: int, duration: float, lag: float) -> dict[str, Any]
 def result(order: LoadOrder, **how: Any) -> LoadResult:
     """Return such a document as it is read."""
     return LoadResult.model_validate_json(json.dumps(document(order, **how)))
+
+
+def await_true(holds: Callable[[], bool], seconds: float = 15.0) -> None:
+    """Wait until something holds."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def await_pids(path: Path, count: int) -> list[int]:
+    """Return the processes that have loaded the locustfile."""
+    await_true(lambda: path.exists() and len(path.read_text().splitlines()) >= count)
+    return [int(line) for line in path.read_text().splitlines()]

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -19,23 +18,9 @@ from pytest_rollout.load.engine import LOCUST, run
 from pytest_rollout.load.order import Arm, LoadOrder
 from pytest_rollout.load.result import LoadError, LoadResult
 from pytest_rollout.load.soundness import unsound
-from tests.load.runs import locustfile, make_load, rank, site
+from tests.load.runs import PIDS, await_pids, await_true, locustfile, make_load, rank, site
 from tests.load.servers import failing, freezing, healthy, hung, lognormal, running, stalling, taking
 from tests.test_process import alive
-
-PIDS = """
-import os
-from locust import FastHttpUser, task
-
-with open(os.environ["PIDS"], "a") as file:
-    file.write(f"{os.getpid()}\\n")
-
-
-class Visitor(FastHttpUser):
-    @task
-    def look(self):
-        self.client.get("/")
-"""
 
 
 def test_a_server_that_never_answers_is_seen_in_every_request(tmp_path: Path) -> None:
@@ -293,21 +278,6 @@ def test_gevent_is_in_no_pytest_process() -> None:
 def locustfile_text() -> str:
     """Return a usual locustfile."""
     return PIDS.replace('with open(os.environ["PIDS"], "a") as file:\n    file.write(f"{os.getpid()}\\n")\n', "")
-
-
-def await_true(holds: object, seconds: float = 15.0) -> None:
-    """Wait until something holds."""
-    until = time.monotonic() + seconds
-    assert callable(holds)
-    while not holds():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def await_pids(path: Path, count: int) -> list[int]:
-    """Return the processes that have loaded the locustfile."""
-    await_true(lambda: path.exists() and len(path.read_text().splitlines()) >= count)
-    return [int(line) for line in path.read_text().splitlines()]
 
 
 def kill_the_first(path: Path) -> None:

@@ -160,7 +160,7 @@ def _lead(environment: Any, order: LoadOrder, desk: Desk, _classes: list[type[Us
 
     def wait() -> None:
         with gevent.Timeout(order.limit + _MARGIN / 2, exception=False):
-            while len(desk.parts) < order.workers:
+            while len(desk.parts) + len(runner.clients.missing) < order.workers:
                 gevent.sleep(_POLL)
         desk.close()
 

@@ -1,0 +1,101 @@
+"""A load run and what a plan asks of it, put before the judge: while it runs, at its end, and ever again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pytest_rollout.judge.latency import Limit, QuantileBelow, judge_limit, together
+from pytest_rollout.judge.load_run import Answers, Model, Run
+from pytest_rollout.judge.paired import WorseBy, judge_worse
+from pytest_rollout.load.answers import answers
+from pytest_rollout.load.result import LoadResult
+from pytest_rollout.load.soundness import unsound
+from pytest_rollout.verdict import CheckResult
+
+CONTROL, CANDIDATE = "control", "candidate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a latency gate asks of a load run."""
+
+    limits: Mapping[str, Limit | WorseBy]
+    """By the names that they have in the plan. In a paired run all are about the candidate."""
+    name: str | None = None
+    """One request (or task) alone; None: all of them."""
+    kind: str | None = None
+    """``transaction`` (an arrival with all its requests) or ``request``; None: arrivals, if the model is open."""
+    confidence: float | None = 0.95
+    """One-sided."""
+    budget: float = 0.0
+    """Seconds that the load may be extended by in all."""
+
+    def __post_init__(self) -> None:
+        if not self.limits:
+            raise ValueError("a latency gate without a limit; write one, such as p95: {below: 200ms}")
+
+
+Runs: TypeAlias = Sequence[LoadResult]
+"""A run and its extensions, one after the other; at least one."""
+
+
+def judge_load(runs: Runs, demand: Demand) -> CheckResult:
+    """Judge a load run by all limits of a gate. It may still run, or have been stopped: then it can only breach."""
+    return together(judge_each(runs, demand))
+
+
+def judge_each(runs: Runs, demand: Demand) -> dict[str, CheckResult]:
+    """Judge a load run by each limit of a gate alone."""
+    run = _run(runs, demand)
+    return {name: _judge(limit, runs, demand, run) for name, limit in demand.limits.items()}
+
+
+def chosen(runs: Runs, demand: Demand, arm: str | None = None) -> Answers:
+    """Return the answers that a gate is about, of one arm or of all."""
+    return answers(runs, kind(runs, demand), demand.name, arm)
+
+
+def kind(runs: Runs, demand: Demand) -> str:
+    """Return whether arrivals or requests are judged: ``transaction`` or ``request``."""
+    return demand.kind or ("request" if runs[0].tail_is_lower_bound else "transaction")
+
+
+def whole(runs: Runs) -> bool:
+    """Whether every process has run to its end."""
+    return all(part.ended == "complete" for result in runs for part in result.parts)
+
+
+def _judge(limit: Limit | WorseBy, runs: Runs, demand: Demand, run: Run) -> CheckResult:
+    candidate = chosen(runs, demand, CANDIDATE if runs[0].asked.arms else None)
+    if isinstance(limit, WorseBy):
+        return judge_worse(limit, chosen(runs, demand, CONTROL), candidate, run)
+    return judge_limit(limit, candidate, run)
+
+
+def _run(runs: Runs, demand: Demand) -> Run:
+    complete, first = whole(runs), runs[0]
+    limits = [limit.limit for limit in demand.limits.values() if isinstance(limit, QuantileBelow)]
+    least = min(limits, default=None)
+    faults = (fault for result in runs for fault in unsound(result, least, whole=whole([result])))
+    return Run(
+        model=Model.CLOSED if first.tail_is_lower_bound else Model.OPEN,
+        whole=complete,
+        seconds=sum(result.asked.duration for result in runs),
+        # Who is in flight while it runs may still be answered; at the end it was waited for.
+        patience=min(result.asked.drain for result in runs) if complete else math.inf,
+        faults=tuple(dict.fromkeys(faults)),
+        confidence=demand.confidence,
+        budget=demand.budget,
+        added=sum(result.asked.duration for result in runs[1:]),
+        window=_window(runs),
+    )
+
+
+def _window(runs: Runs) -> tuple[float, float] | None:
+    parts = [part for result in runs for part in result.parts]
+    if not parts:
+        return None
+    return min(part.started for part in parts), max(part.started + part.duration for part in parts)

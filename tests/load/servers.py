@@ -24,6 +24,8 @@ class Server:
     behaviour: Behaviour
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
+    arrivals: list[float] = field(default_factory=list)
+    """When each request came (monotonic seconds)."""
     residences: list[float] = field(default_factory=list)
     """How long each answered request was here (seconds): the truth."""
     born: float = field(default_factory=time.monotonic)
@@ -39,6 +41,7 @@ class Server:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 arrived = time.monotonic()
                 self.requests.append(head)
+                self.arrivals.append(arrived)
                 wait, answer = self.behaviour(self, head)
                 await asyncio.sleep(3600 if wait is None else wait)
                 writer.write(answer)

@@ -51,6 +51,24 @@ def test_closed_users_hardly_see_a_stall_and_the_result_says_so(tmp_path: Path) 
     assert not [line for line in unsound(made, 1000.0) if "late" not in line]
 
 
+def test_closed_users_do_not_march_in_step(tmp_path: Path) -> None:
+    paced = """
+        from locust import FastHttpUser, constant_pacing, task
+
+        class Visitor(FastHttpUser):
+            wait_time = constant_pacing(0.5)
+
+            @task
+            def look(self):
+                self.client.get("/")
+    """
+    with running(healthy) as server:
+        made = make_load(tmp_path, server.url, textwrap.dedent(paced), users=20, warm_up=1.0)
+    phases = {int((moment - server.arrivals[0]) % 0.5 / 0.05) for moment in server.arrivals}
+    assert len(phases) >= 5, "Locust starts them together and keeps them so"
+    assert 30 <= len(made.samples().ok) <= 50
+
+
 def test_a_window_that_ends_in_a_stall_does_not_forget_it(tmp_path: Path) -> None:
     with running(freezing(after=0.6, until=1.4)) as server:
         made = make_load(tmp_path, server.url, warm_up=0.0, drain=2.0, rate=50.0, arrivals="constant")

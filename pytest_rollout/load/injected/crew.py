@@ -112,8 +112,12 @@ def _alone(environment: Any, order: LoadOrder, desk: Desk, classes: list[type[Us
             _look_now_and_then(order, attendants[0], desk.look)
 
     def perform() -> None:
-        desk.parts.append(attendants[0].run())
-        desk.close()
+        try:
+            desk.parts.append(attendants[0].run())
+        except ValueError as error:
+            desk.refuse(str(error))
+        else:
+            desk.close()
 
     def quitting(**_: object) -> None:
         if attendants and not desk.parts:
@@ -139,9 +143,15 @@ def _work(environment: Any, classes: list[type[User]]) -> None:
         except ValueError as error:
             runner.send_message(_REFUSAL, str(error))
 
+    def perform() -> None:
+        try:
+            runner.send_message(_PART, attendants[0].run())
+        except ValueError as error:
+            runner.send_message(_REFUSAL, str(error))
+
     def start(**_: object) -> None:
         if attendants:
-            gevent.spawn(lambda: runner.send_message(_PART, attendants[0].run()))
+            gevent.spawn(perform)
             _look_now_and_then(orders[0], attendants[0], lambda part: runner.send_message(_SO_FAR, part))
 
     runner.register_message(_ORDER, begin)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import gevent
 from gevent import GreenletExit
 from locust import TaskSet, User
-from locust.exception import InterruptTaskSet, RescheduleTask, StopUser
+from locust.exception import InterruptTaskSet, RescheduleTask, StopTest, StopUser
 
 from pytest_rollout.load.injected.book import Arrival, Book
 from pytest_rollout.load.injected.watch import Watch
@@ -50,13 +50,17 @@ class OpenArrivals:
         self._waiting: deque[_Due] = deque()
         self.lags: list[float] = []
         self.users = 0
+        self._stop = ""
+        """Why the locustfile wants the test to be stopped."""
         watch.headers = {arm.name: dict(arm.headers) for arm in order.arms}
         _refuse_what_cannot_be(classes)
 
     def run(self) -> None:
-        """Start every arrival at its time, to the end of the window."""
+        """Start every arrival at its time, to the end of the window. Raises UnusableLocustfileError."""
         for at, number in self._order.schedule(self._share):
             self._sleep_until(at)
+            if self._stop:
+                raise UnusableLocustfileError(self._stop)
             if at >= 0:
                 self.lags.append(self._watch.clock() - at)
                 self._watch.book.started += 1
@@ -116,6 +120,8 @@ class OpenArrivals:
         except _OVER as error:
             if not isinstance(error, StopUser):
                 idle.append(user)
+        except StopTest as error:
+            self._stop = str(error)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises, it has failed
             due.arrival.failed = True
             self._watch.book.raised(error)

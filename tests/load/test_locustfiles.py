@@ -1,0 +1,126 @@
+"""The scenarios, against the sandbox's applications: sound when these are, failing when they are not."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pytest_rollout.load.engine import free_port, run
+from pytest_rollout.load.order import LoadOrder
+from pytest_rollout.load.result import LoadError, LoadResult
+from pytest_rollout.load.soundness import unsound
+from sandbox.normalization.config import Config as NormalizationConfig
+from sandbox.normalization.deployment import create_database
+from sandbox.normalization.modes import ENDPOINTS, Mode
+from sandbox.prisma.config import Config
+from tests.load.runs import await_true, command, site
+from tests.load.servers import healthy, running
+from tests.sandbox.conftest import served
+from tests.sandbox.normalization.conftest import served as served_normalization
+
+ROOT = Path(__file__).parents[2]
+SCENARIOS = ROOT / "locustfiles"
+
+
+def load(folder: Path, scenario: str, client: httpx.Client | str, **variables: str) -> LoadResult:
+    """Run a scenario for a second."""
+    host = client if isinstance(client, str) else str(client.base_url)
+    order = LoadOrder(str(SCENARIOS / f"{scenario}.py"), host, 1.5, rate=10.0, warm_up=0.5, drain=3.0)
+    return run(order, replace(site(folder, **variables), cwd=ROOT))
+
+
+@contextmanager
+def prisma(folder: Path, *faults: str) -> Iterator[httpx.Client]:
+    """Serve the prisma application."""
+    folder.mkdir()
+    with served(Config(directory=folder, faults=frozenset(faults), flags_token="a-token")) as client:
+        yield client
+
+
+@contextmanager
+def normalization(folder: Path, mode: Mode) -> Iterator[httpx.Client]:
+    """Serve an instance of the stage-normalization application in a mode."""
+    folder.mkdir()
+    database = create_database(folder, dict.fromkeys(ENDPOINTS, mode), 480)
+    with served_normalization(NormalizationConfig(database=database, flags_token="a-token")) as client:
+        yield client
+
+
+@pytest.mark.parametrize("scenario", ["portal", "dashboard"])
+def test_readers_find_nothing_wrong_with_a_healthy_application(tmp_path: Path, scenario: str) -> None:
+    with prisma(tmp_path / "site") as client:
+        made = load(tmp_path, scenario, client)
+    assert unsound(made, 1000.0) == ()
+    assert len(made.samples("transaction").ok) == made.due > 0, made.parts[0].errors
+
+
+def test_payments_leave_the_books_as_they_were(tmp_path: Path) -> None:
+    with prisma(tmp_path / "site") as client:
+        before = client.get("/api/agent-summaries").json()
+        made = load(tmp_path, "settlement", client)
+        payments = client.get("/api/payments").json()
+        after = client.get("/api/agent-summaries").json()
+    assert len(made.samples("transaction").ok) == made.due > 0, made.parts[0].errors
+    synthetic = [row for row in payments if (row["reference"] or "").startswith("synthetic load")]
+    assert len(synthetic) >= made.due
+    figures = ("agentId", "totalBilled", "totalPaid", "outstandingAmount")
+    assert [[row[name] for name in figures] for row in after] == [[row[name] for name in figures] for row in before]
+
+
+@pytest.mark.parametrize("mode", ["warn", "enforce"])
+def test_the_validator_may_refuse_what_is_unknown_and_nothing_else(tmp_path: Path, mode: str) -> None:
+    with normalization(tmp_path / "site", Mode(mode)) as client:
+        made = load(tmp_path, "stage_validation", client)
+    assert unsound(made, 1000.0) == ()
+    assert len(made.samples("transaction").ok) == made.due > 0, made.parts[0].errors
+
+
+@pytest.mark.parametrize("scenario", ["portal", "dashboard", "stage_validation"])
+def test_a_server_that_answers_ok_to_everything_is_not_the_application(tmp_path: Path, scenario: str) -> None:
+    with running(healthy) as server:
+        made = load(tmp_path, scenario, server.url)
+    assert made.samples("transaction").ok == ()
+    assert len(made.samples("transaction").failed) == made.due > 0
+
+
+def test_payments_that_settle_nothing_are_failed_transactions(tmp_path: Path) -> None:
+    with prisma(tmp_path / "site", "payment-not-settled") as client:
+        made = load(tmp_path, "settlement", client)
+    assert made.samples("transaction").ok == ()
+    assert [one.text for one in made.parts[0].errors] == ["the payment settled no invoice; has the agent open ones?"]
+
+
+def test_without_a_synthetic_agent_nobody_pays(tmp_path: Path) -> None:
+    with prisma(tmp_path / "site") as client, pytest.raises(LoadError) as refused:
+        load(tmp_path, "settlement", client, SETTLEMENT_AGENT="SYN-777")
+    assert str(refused.value) == "there is no synthetic agent SYN-777: seed the canary dataset"
+
+
+def test_every_scenario_can_be_opened_in_locust_s_web_page(tmp_path: Path) -> None:
+    files = ",".join(str(path) for path in sorted(SCENARIOS.glob("*.py")))
+    port = str(free_port())
+    argv = [*command(), "-f", files, "--host", "http://127.0.0.1:9", "--web-host", "127.0.0.1", "--web-port", port]
+    with (tmp_path / "log").open("wb") as log:
+        locust = subprocess.Popen(argv, cwd=ROOT, env=dict(site(tmp_path).env), stdout=log, stderr=log)
+    try:
+        await_true(lambda: "Locust" in page(f"http://127.0.0.1:{port}/"))
+        shown = page(f"http://127.0.0.1:{port}/")
+    finally:
+        locust.kill()
+        locust.wait()
+    for user in ("PortalVisitor", "Administrator", "Payer", "Client"):
+        assert user in shown
+
+
+def page(url: str) -> str:
+    """Return a page, or nothing while there is none."""
+    try:
+        return httpx.get(url, trust_env=False).text
+    except httpx.TransportError:
+        return ""

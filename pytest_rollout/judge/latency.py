@@ -5,8 +5,9 @@ from the moment they were due. Who passes counts every request without a good an
 breaches counts it with the time that surely went by.
 
 **How sure.** Both by exact binomial bounds of that share, which is the same as bounds from the order of the latencies
-(see order.py). Slow requests that came within a tenth of the window may be one event, so they also have to fit below
-the limit as one, as for shares of counters.
+(see order.py). Such bounds want independent requests, but a stall makes all of its requests slow. So they must also
+hold if all slow requests came in rows as long as the longest, each as one event among so many fewer; and those within
+a tenth of the window have to fit below the limit as one, as for shares of counters.
 
 **Early stop.** A run is breached while it goes on if its planned end will say so, whatever comes: the bad requests so
 far are compared with *all* the planned ones. That is the verdict of the end, told earlier, so looking often costs no
@@ -21,10 +22,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pytest_rollout.judge import order
 from pytest_rollout.judge.binomial import Interval
+from pytest_rollout.judge.certainty import Certainty
 from pytest_rollout.judge.load_run import Answers, Bad, Model, Run, largest_burst, unusable
 from pytest_rollout.judge.several import Quantifier, judge_several
 from pytest_rollout.units import format_duration, format_value
@@ -180,13 +182,13 @@ def unfinished(answers: Answers, run: Run) -> CheckResult | None:
 def _judge_share(result: CheckResult, bad: Bad, limit: float, answers: Answers, run: Run) -> CheckResult:
     """Give a result the verdict that bad requests are fewer than a share."""
     certainty, many, total = run.certainty, len(bad.times), answers.due
-    burst = largest_burst(bad.times, run.burst)
+    events = _Events(bad, total, largest_burst(bad.times, run.burst))
     # Nothing is known of the end of a run without a schedule, so it has no verdict before it.
     whole = total if answers.planned is None else answers.planned
     low = certainty.lowest(bad.sure, whole) if run.whole or answers.planned is not None else 0.0
-    shown = Interval(low, certainty.highest(many, total, burst))
+    shown = Interval(low, events.highest(certainty))
     counted = {"rule": certainty.rule, "confidence": run.confidence, "bad": many, "sure": bad.sure, "total": total}
-    found = {**counted, "low": shown.low, "high": shown.high, "largest_burst": burst}
+    found = {**counted, "low": shown.low, "high": shown.high, "largest_burst": events.burst, "longest_row": bad.row}
     result = replace(result, derivation={**result.derivation, **found})
     if shown.low > limit:
         return breached(result, run)
@@ -194,10 +196,32 @@ def _judge_share(result: CheckResult, bad: Bad, limit: float, answers: Answers, 
         return result.because(doubt)
     if shown.high < limit:
         return result
-    more = run.next_certainty.further_needed(many, total, burst, limit)
-    together = f"{burst:,} of them came together and may be one event; "
+    together = (
+        f"{bad.row:,} of them came one after the other, {events.burst:,} within {format_duration(run.burst)}, and may "
+        "be fewer events; "
+    )
     alone = certainty.highest(many, total) < limit
-    return undecided(result, more, run, hint=together if alone else "")
+    return undecided(result, events.further_needed(run.next_certainty, limit), run, hint=together if alone else "")
+
+
+class _Events(NamedTuple):
+    """Bad requests of all requests, if those that came together may be one event with many effects."""
+
+    bad: Bad
+    total: int
+    burst: int
+
+    def highest(self, certainty: Certainty) -> float:
+        """Return the upper bound of the share: the greatest of what each way of counting events gives."""
+        many, row = len(self.bad.times), max(self.bad.row, 1)
+        return max(certainty.highest(many, self.total, self.burst), certainty.highest(many / row, self.total / row))
+
+    def further_needed(self, certainty: Certainty, limit: float) -> int | None:
+        """Return how many more requests would prove the share below the limit, if they were like these."""
+        many, row = len(self.bad.times), max(self.bad.row, 1)
+        one = certainty.further_needed(many, self.total, self.burst, limit)
+        other = certainty.further_needed(many / row, self.total / row, 1, limit)
+        return None if one is None or other is None else max(one, other * row)
 
 
 def undecided(result: CheckResult, more: int | None, run: Run, hint: str = "", what: str = "requests") -> CheckResult:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +33,8 @@ class Bad(NamedTuple):
     """When those were due that may be bad, ascending."""
     sure: int
     """How many surely are."""
+    row: int
+    """The most of them that came one after the other, without a good one in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +71,21 @@ class Answers:
 
     def slow(self, limit: float) -> Bad:
         """Return the requests that took ``limit`` seconds or longer."""
-        slow, perhaps = ([at for at, seconds in part if seconds >= limit] for part in (self.ok, self.unknown))
-        return Bad(tuple(sorted(slow + [at for at, _ in self.unknown])), len(slow) + len(perhaps))
+        return self._bad(limit, sum(seconds >= limit for _, seconds in self.ok + self.unknown))
 
     def wrong(self, patience: float) -> Bad:
         """Return the requests that failed; one without an answer for so many seconds did."""
         silent = sum(seconds >= patience for _, seconds in self.censored)
-        return Bad(tuple(sorted(at for at, _ in self.unknown)), len(self.failed) + silent)
+        return self._bad(math.inf, len(self.failed) + silent)
+
+    def _bad(self, limit: float, sure: int) -> Bad:
+        """Return what has no good answer, or one that took ``limit`` seconds or longer."""
+        times = sorted(at for at, seconds in (*self.ok, *self._forever()) if seconds >= limit)
+        good = sorted(at for at, seconds in self.ok if seconds < limit)
+        return Bad(tuple(times), sure, longest_row(times, good))
+
+    def _forever(self) -> Moments:
+        return tuple((at, math.inf) for at, _ in self.unknown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +164,11 @@ def unusable(answers: Answers, run: Run) -> CheckResult | None:
     if not there:
         return inconclusive(Reason.NO_DATA, "no request was due in the window; is the run too short?")
     return None
+
+
+def longest_row(times: Sequence[float], others: Sequence[float]) -> int:
+    """Return the most of these sorted times with none of the others in between; at the same time is not between."""
+    return max(Counter(bisect_left(others, at) for at in times).values(), default=0)
 
 
 def largest_burst(times: Sequence[float], seconds: float) -> int:

@@ -79,26 +79,36 @@ class LoadOrder:
         """When the run has to be over at the latest, from its start."""
         return self.warm_up + self.duration + self.drain
 
-    def schedule(self, share: int = 0) -> Iterator[tuple[float, int]]:
-        """Yield when each arrival is due, from -warm_up to the end of the window, and its number.
+    def schedule(self, share: int | None = None) -> list[tuple[float, int]]:
+        """Return when each arrival is due, from -warm_up to the end of the window, and its number.
 
-        ``share`` is the number of the process that asks; together they have every arrival once.
+        The window's first one has the number 0, those of the warm-up are negative. In a paired run the window has
+        whole pairs. ``share`` is the number of the process that asks; together they have every arrival once.
         """
+        window = list(self._moments(self.duration, 0.0))
+        if self.arms and len(window) % 2:
+            window.pop()
+        before = [-at for at in self._moments(self.warm_up, 1.0)]
+        every = [(at, -number) for number, at in enumerate(before, start=1)][::-1]
+        every += [(at, number) for number, at in enumerate(window)]
+        return [(at, number) for at, number in every if share in (None, number % self.processes)]
+
+    def _moments(self, until: float, first: float) -> Iterator[float]:
+        """Yield moments from 0 on; ``first``: at how many gaps constant ones begin."""
         if self.rate is None:
             return
-        rng = random.Random(self.seed)  # noqa: S311 - traffic, and it has to be the same again
-        at, number = -self.warm_up, 0
-        while at < self.duration:
-            if number % self.processes == share:
-                yield at, number
-            number += 1
-            gap = rng.expovariate(self.rate) if self.arrivals == "poisson" else 0.0
-            at = at + gap if self.arrivals == "poisson" else number / self.rate - self.warm_up
+        rng = random.Random(f"{self.seed}/{first}")  # noqa: S311 - traffic, and it has to be the same again
+        at, count = 0.0, first
+        while True:
+            at = at + rng.expovariate(self.rate) if self.arrivals == "poisson" else count / self.rate
+            if at >= until:
+                return
+            yield at
+            count += 1
 
     def due(self, arm: str | None = None) -> int:
         """Return how many arrivals the schedule has in the window, of one arm or of all, for all processes."""
-        every = (pair for share in range(self.processes) for pair in self.schedule(share))
-        return sum(at >= 0 and arm in (None, self.arm(number).name) for at, number in every)
+        return sum(number >= 0 and arm in (None, self.arm(number).name) for _, number in self.schedule())
 
     def arm(self, number: int) -> Arm:
         """Return whose turn an arrival is: of each two that follow one another one is of either arm."""

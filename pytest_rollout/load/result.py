@@ -93,6 +93,7 @@ class Spread(_Model):
     n: int
     p50: float
     p99: float
+    p999: float
     max: float
 
 
@@ -247,10 +248,12 @@ class LoadResult(_Model):
 
     @property
     def lag(self) -> Spread | None:
-        """The worst lag of any process; None if one has none."""
-        found = [part.lag for part in self.parts]
-        known = [lag for lag in found if lag is not None]
-        return max(known, key=lambda lag: lag.p99) if known and len(known) == len(found) else None
+        """The worst lag of any process, for each order statistic; None if a process has none."""
+        known = [part.lag for part in self.parts if part.lag is not None]
+        if not known or len(known) != len(self.parts):
+            return None
+        worst = {name: max(getattr(lag, name) for lag in known) for name in ("p50", "p99", "p999", "max")}
+        return Spread(n=sum(lag.n for lag in known), **worst)
 
     @property
     def cpu(self) -> float:

@@ -9,19 +9,23 @@ from pytest_rollout.units import format_duration
 
 ENOUGH = 0.99
 """Share of the window that a run must have had."""
+_P99 = 0.99
 LEAST_LAG, LAG_SHARE = 0.005, 0.05
 """A generator may be late by this much (seconds), or by this share of the limit that is judged, whichever is more."""
 
 
-def unsound(result: LoadResult, limit: float | None = None, *, whole: bool = True) -> tuple[str, ...]:
+def unsound(
+    result: LoadResult, limit: float | None = None, *, quantile: float = 0.99, whole: bool = True
+) -> tuple[str, ...]:
     """Return why the run cannot be judged, each with what to do; nothing if it can.
 
-    ``limit``: the latency that it is judged by (seconds). ``whole``: whether the run should have come to its end.
+    ``limit``: the least latency that it is judged by (seconds). ``quantile``: the greatest one that is asked for.
+    ``whole``: whether the run should have come to its end.
     """
-    return tuple(_faults(result, limit, whole=whole))
+    return (*_lost(result, whole=whole), *_bent(result, limit, quantile))
 
 
-def _faults(result: LoadResult, limit: float | None, *, whole: bool) -> Iterator[str]:
+def _lost(result: LoadResult, *, whole: bool) -> Iterator[str]:
     asked = result.asked
     wanted = max(1, asked.workers)
     if sorted(part.share for part in result.parts) != list(range(len(result.parts))):
@@ -33,7 +37,6 @@ def _faults(result: LoadResult, limit: float | None, *, whole: bool) -> Iterator
             yield from _faults_of_part(part, asked.duration)
         yield from _lost_load(result)
     yield from _lost_samples(result)
-    yield from _bent(result, limit)
 
 
 def _faults_of_part(part: Part, wanted: float) -> Iterator[str]:
@@ -67,14 +70,16 @@ def _samples(part: Part, kind: str) -> int:
     return sum(one.n for one in part.series if one.kind == kind)
 
 
-def _bent(result: LoadResult, limit: float | None) -> Iterator[str]:
+def _bent(result: LoadResult, limit: float | None, quantile: float) -> Iterator[str]:
     """A generator that is late measures itself."""
-    most = max(LEAST_LAG, LAG_SHARE * (limit or 0.0))
-    if result.lag is None:
+    lag, most = result.lag, max(LEAST_LAG, LAG_SHARE * (limit or 0.0))
+    if lag is None:
         yield "a load generator does not know how late it was"
-    elif result.lag.p99 > most:
+        return
+    late, name = (lag.p99, "p99") if quantile <= _P99 else (lag.p999, "p99.9")
+    if late > most:
         yield (
-            f"the load generator was late: {format_duration(result.lag.p99)} at p99, where {format_duration(most)} "
-            f"are allowed, with {result.cpu:.0%} of a core in use; lower the rate, give it more workers, "
+            f"the load generator was late: {format_duration(late)} at {name}, where {format_duration(most)} are "
+            f"allowed, with {result.cpu:.0%} of a core in use; lower the rate, give it more workers, "
             "or run it on a machine that has nothing else to do"
         )

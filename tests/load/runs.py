@@ -117,7 +117,7 @@ def _part(book: Book, share: int, duration: float, lag: float) -> dict[str, Any]
         "duration": duration,
         "drained": 0.0,
         "cpu": 0.1,
-        "lag": {"n": 100, "p50": lag, "p99": lag, "max": lag},
+        "lag": {"n": 100, "p50": lag, "p99": lag, "p999": lag, "max": lag},
         "versions": {"locust": "2"},
     }
 

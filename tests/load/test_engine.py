@@ -18,7 +18,7 @@ from pytest_rollout.load.engine import LOCUST, run
 from pytest_rollout.load.order import Arm, LoadOrder
 from pytest_rollout.load.result import LoadError, LoadResult
 from pytest_rollout.load.soundness import unsound
-from tests.load.runs import PIDS, await_pids, await_true, locustfile, make_load, rank, site
+from tests.load.runs import PIDS, VISITOR, await_pids, await_true, locustfile, make_load, rank, site
 from tests.load.servers import failing, freezing, healthy, hung, lognormal, running, stalling, taking
 from tests.test_process import alive
 
@@ -179,18 +179,22 @@ def test_a_generator_that_is_busy_with_itself_is_called_bent(tmp_path: Path) -> 
     assert "where 10 ms are allowed" in fault
 
 
-def test_two_arms_are_interleaved_and_keep_their_headers_to_themselves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", ["FastHttpUser", "HttpUser"])
+def test_two_arms_are_interleaved_and_keep_their_headers_to_themselves(tmp_path: Path, client: str) -> None:
     arms = (
         Arm("control", headers={"x-cohort": "old", "authorization": "s3cret"}),
         Arm("candidate", headers={"x-cohort": "new"}),
     )
+    text = VISITOR.replace("FastHttpUser", client) + "\n    def on_stop(self):\n        self.client.get('/bye')\n"
     with running(healthy) as server:
-        made = make_load(tmp_path, server.url, arms=arms, arrivals="constant")
+        made = make_load(tmp_path, server.url, text, arms=arms, arrivals="constant", warm_up=0.0)
     sides = [answers([made], "transaction", arm=arm.name) for arm in arms]
     assert [(side.due, side.planned) for side in sides] == [(25, 25), (25, 25)]
-    heads = b"".join(server.requests).lower()
-    assert heads.count(b"x-cohort: old") == heads.count(b"x-cohort: new") == 30  # with the warm-up
-    assert heads.count(b"x-rollout-synthetic: load") == 60
+    heads = b"".join(head for head in server.requests if b"/bye" not in head).lower()
+    assert heads.count(b"x-cohort: old") == heads.count(b"x-cohort: new") == 25
+    assert heads.count(b"x-rollout-synthetic: load") == 50
+    assert {one.name for one in made.series()} == {"/"}, "what users do to tidy up does not count"
+    assert [head for head in server.requests if b"/bye" in head]
     assert not [file for file in (tmp_path / "run").iterdir() if "s3cret" in file.read_text()]
 
 

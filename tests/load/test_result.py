@@ -131,6 +131,15 @@ def test_a_greater_limit_forgives_a_greater_lag() -> None:
     assert not unsound(late, 0.2)
 
 
+def test_a_greater_quantile_is_spoilt_by_a_rarer_lag() -> None:
+    made = document(ORDER)
+    made["parts"][0]["lag"]["p999"] = 0.02
+    assert not unsound(LoadResult.model_validate(made))
+    assert unsound(LoadResult.model_validate(made), quantile=0.999)[0].startswith(
+        "the load generator was late: 20 ms at p99.9, where 5 ms are allowed"
+    )
+
+
 def test_closed_users_who_never_ran_are_missed() -> None:
     closed = LoadOrder("s.py", "http://h", 10.0, users=5, run="r1")
     assert unsound(result(closed)) == (
@@ -178,7 +187,7 @@ def test_the_slowest_and_the_failed_are_kept_with_their_trace_ids() -> None:
     (part,) = made.parts
     assert len(part.slowest) == len(part.failures) == 20
     assert [one.latency for one in part.slowest] == pytest.approx([0.1] * 20)
-    assert part.failures[0].trace_id == f"{21:032x}"
+    assert part.failures[0].trace_id == f"{1:032x}"
 
 
 def test_errors_of_endless_kinds_take_no_endless_space() -> None:
@@ -193,4 +202,10 @@ def test_errors_of_endless_kinds_take_no_endless_space() -> None:
 
 def test_a_spread_is_by_nearest_rank() -> None:
     assert spread([]) is None
-    assert spread([float(number) for number in range(1, 201)]) == {"n": 200, "p50": 100.0, "p99": 198.0, "max": 200.0}
+    assert spread([float(number) for number in range(1, 201)]) == {
+        "n": 200,
+        "p50": 100.0,
+        "p99": 198.0,
+        "p999": 200.0,
+        "max": 200.0,
+    }

@@ -47,7 +47,9 @@ class Attendant:
         self._load.run()
         duration = self._clock()
         self._load.drain()
-        return self._part(self._book, "complete", "", duration)
+        part = self._part(self._book, "complete", "", duration)
+        self._load.leave()
+        return part
 
     def cut_short(self, why: str) -> dict[str, Any]:
         """Return what was seen of a run that has not come to its end."""

@@ -183,11 +183,12 @@ class Book:
 
 
 def spread(values: list[float]) -> dict[str, float] | None:
-    """Return n, p50, p99 and max by nearest rank, or None if there are none."""
+    """Return n, p50, p99, p999 and max by nearest rank, or None if there are none."""
     if not values:
         return None
     ordered, n = sorted(values), len(values)
-    return {"n": n, "p50": ordered[-(-n // 2) - 1], "p99": ordered[-(-n * 99 // 100) - 1], "max": ordered[-1]}
+    ranks = {name: ordered[-(-n * mille // 1000) - 1] for name, mille in (("p50", 500), ("p99", 990), ("p999", 999))}
+    return {"n": n, **ranks, "max": ordered[-1]}
 
 
 def _pack(column: array[int]) -> str:

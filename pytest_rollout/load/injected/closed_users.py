@@ -46,6 +46,9 @@ class ClosedUsers:
         while clock() < until and any(one.belongs < self._order.duration for one in self._watch.up.values()):
             gevent.sleep(_POLL)
 
+    def leave(self) -> None:
+        """Do nothing: Locust lets its users leave."""
+
     def give_up(self, book: Book) -> None:
         """Enter what is under way at its age."""
         self._watch.give_up(book, self._watch.clock())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict, deque
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import gevent
@@ -17,6 +18,7 @@ from pytest_rollout.load.injected.watch import Watch
 from pytest_rollout.load.order import Arm, LoadOrder
 
 _POLL = 0.01
+_FAREWELL = 3.0
 _OVER = (RescheduleTask, InterruptTaskSet, StopUser)
 """What ends a task without anything being wrong."""
 
@@ -42,7 +44,9 @@ class OpenArrivals:
         self._order = order
         self._share = share
         self._watch = watch
-        self._classes = classes
+        _refuse_what_cannot_be(classes)
+        self._tasks = [(f"{one.__name__}.{task.__name__}", one, task) for one in classes for task in one.tasks]
+        self._weights = list(accumulate(one.weight / len(one.tasks) for one in classes for _ in one.tasks))
         self._chance = random.Random(f"{order.seed}/{share}")  # noqa: S311 - traffic
         self._idle: dict[tuple[str, str], list[User]] = defaultdict(list)
         self._hosted: dict[tuple[str, str], type[User]] = {}
@@ -53,7 +57,6 @@ class OpenArrivals:
         self._stop = ""
         """Why the locustfile wants the test to be stopped."""
         watch.headers = {arm.name: dict(arm.headers) for arm in order.arms}
-        _refuse_what_cannot_be(classes)
 
     def run(self) -> None:
         """Start every arrival at its time, to the end of the window. Raises UnusableLocustfileError."""
@@ -86,17 +89,23 @@ class OpenArrivals:
             book.done(due.arrival, "unfinished", now, now)
         self._watch.give_up(book, now)
 
+    def leave(self) -> None:
+        """Let the users tidy up, for a while; nothing that they do now counts."""
+        users = [user for idle in self._idle.values() for user in idle if type(user).on_stop is not User.on_stop]
+        gevent.joinall([gevent.spawn(user.on_stop) for user in users], timeout=_FAREWELL)
+
     def _sleep_until(self, at: float) -> None:
-        gevent.sleep(0)  # those under way have their turn even when the schedule is late
-        while (wait := at - self._watch.clock()) > 0:  # again: timers start from a clock that may be stale
+        wait = at - self._watch.clock()
+        if wait <= 0:
+            gevent.sleep(0)  # those under way have their turn even when the schedule is late
+        while wait > 0:  # again: timers start from a clock that may be stale
             gevent.sleep(wait)
+            wait = at - self._watch.clock()
 
     def _due(self, at: float, number: int) -> _Due:
-        user_class = self._chance.choices(self._classes, [one.weight for one in self._classes])[0]
-        task = self._chance.choice(user_class.tasks)
+        name, user_class, task = self._chance.choices(self._tasks, cum_weights=self._weights)[0]
         arm = self._order.arm(number)
-        arrival = Arrival(f"{user_class.__name__}.{task.__name__}", at, arm.name)
-        return _Due(arrival, arm, user_class, task)
+        return _Due(Arrival(name, at, arm.name), arm, user_class, task)
 
     def _arrive(self, due: _Due) -> None:
         if len(self._serving) < self._order.most_in_flight:

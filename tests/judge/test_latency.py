@@ -110,6 +110,32 @@ def test_slow_requests_that_came_together_may_be_one_event() -> None:
     assert verdict(judge_limit(P95, answers(spread(6000, 200)), WHOLE)) == PASSED
 
 
+def chance_of_at_least(slow: int, many: int, share: float) -> float:
+    logs = (
+        math.lgamma(many + 1) - math.lgamma(k + 1) - math.lgamma(many - k + 1)
+        + k * math.log(share) + (many - k) * math.log1p(-share)
+        for k in range(slow, many + 1)
+    )  # fmt: skip
+    return math.fsum(map(math.exp, logs))
+
+
+def test_the_verdicts_turn_where_the_exact_test_does() -> None:
+    """With 600 requests at p95: the fewest slow ones that breach, and the most that pass."""
+    run = replace(WHOLE, seconds=12.0)
+    breach = next(slow for slow in range(30, 100) if chance_of_at_least(slow, 600, 0.05) < 0.05)
+    most = next(slow for slow in range(30, 0, -1) if 1 - chance_of_at_least(slow + 1, 600, 0.05) < 0.05)
+    found = {slow: judge_limit(P95, answers(spread(600, slow)), run).verdict for slow in range(1, 60)}
+    assert [slow for slow in found if found[slow] is Verdict.BREACHED] == list(range(breach, 60))
+    assert [slow for slow in found if found[slow] is Verdict.PASSED] == list(range(1, most + 1))
+
+
+def test_slow_requests_within_a_tenth_of_the_run_may_be_one_event_even_with_fast_ones_in_between() -> None:
+    between = [0.5, 0.04] * 200 + [0.04] * 5600
+    result = judge_limit(P95, answers(between), WHOLE)
+    assert (result.derivation["longest_row"], result.derivation["largest_burst"]) == (1, 200)
+    assert verdict(result) == HELD
+
+
 # --- what has no good answer -------------------------------------------------------------------------------------
 
 
@@ -338,6 +364,23 @@ def test_an_extension_of_that_length_decides_if_the_rest_is_alike() -> None:
     assert verdict(result) == PASSED
     assert result.derivation["rule"] == "beta-binomial mixture, time-uniform, stretch 1"
     assert result.derivation["extended_by"] == first.ready_in
+
+
+def test_rows_need_a_longer_extension() -> None:
+    rows = answers([0.5 if number % 200 < 5 else 0.04 for number in range(1000)])
+    first = judge_limit(P95, rows, replace(EXTENDABLE, seconds=20.0))
+    assert first.ready_in is not None
+    many = 1000 + math.ceil(first.ready_in * 50)
+    grown = answers([0.5 if number % 200 < 5 else 0.04 for number in range(many)])
+    longer = replace(EXTENDABLE, added=first.ready_in, seconds=many / 50)
+    assert verdict(judge_limit(P95, grown, longer)) == PASSED
+
+
+def test_what_is_left_of_the_budget_counts() -> None:
+    half_spent = replace(EXTENDABLE, seconds=30.0, budget=100.0, added=50.0)
+    assert verdict(judge_limit(P95, SHORT, half_spent)) == HELD
+    assert judge_limit(P95, SHORT, half_spent).message.endswith("; 50 s of its extension are left")
+    assert judge_limit(P95, SHORT, replace(half_spent, added=1.0)).reason is Reason.TOO_FEW_SAMPLES
 
 
 def test_beyond_the_budget_nothing_is_waited_for() -> None:

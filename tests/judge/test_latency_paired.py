@@ -82,6 +82,14 @@ def test_arms_that_are_always_alike_pass_without_a_pair_that_differs() -> None:
     assert judged(steady, side([0.0441] * 300)).verdict is Verdict.BREACHED
 
 
+def test_rare_slow_requests_do_not_make_a_percentile_worse() -> None:
+    """All of the control is equal, so none is above its p95; 3 % of the candidate are, and its p95 is the same."""
+    steady, rarely = [0.04] * 3000, [1.0 if number % 100 < 3 else 0.04 for number in range(3000)]
+    assert judged(side(steady), side(rarely)).verdict is Verdict.PASSED
+    often = [1.0 if number % 100 < 7 else 0.04 for number in range(3000)]
+    assert judged(side(steady), side(often)).verdict is Verdict.BREACHED
+
+
 def test_noise_that_hits_both_arms_cancels_out() -> None:
     """Each arm's own bounds are too far apart to tell, those of the difference are not."""
     control, candidate = noisy(seeded(0), 2000)

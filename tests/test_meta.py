@@ -15,8 +15,9 @@ NAMES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for folder in ("pytest_rollout", "sandbox")
     for path in (ROOT / folder).rglob("*.py")
-    if path.name != "__main__.py"
+    if path.name != "__main__.py" and "injected" not in path.parts
 )
+"""Without what Locust imports in a process of its own."""
 # One process has loaded the large libraries and none of ours; each module is imported by a copy of that process.
 IMPORTER = """
     import json, os, sys, traceback

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from pytest_rollout.judge.latency import Limit, QuantileBelow, judge_limit, together
 from pytest_rollout.judge.load_run import Answers, Model, Run
+from pytest_rollout.judge.order import nearest_rank
 from pytest_rollout.judge.paired import WorseBy, judge_worse
 from pytest_rollout.load.answers import answers
 from pytest_rollout.load.result import LoadResult
@@ -16,6 +17,8 @@ from pytest_rollout.load.soundness import unsound
 from pytest_rollout.verdict import CheckResult
 
 CONTROL, CANDIDATE = "control", "candidate"
+_UNTIMED = 20.0
+"""Where only errors count, a generator may be a second late: that changes no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +80,10 @@ def _judge(limit: Limit | WorseBy, runs: Runs, demand: Demand, run: Run) -> Chec
 
 def _run(runs: Runs, demand: Demand) -> Run:
     complete, first = whole(runs), runs[0]
-    limits = [limit.limit for limit in demand.limits.values() if isinstance(limit, QuantileBelow)]
-    least = min(limits, default=None)
-    faults = (fault for result in runs for fault in unsound(result, least, whole=whole([result])))
+    measured = [limit for limit in demand.limits.values() if isinstance(limit, QuantileBelow | WorseBy)]
+    least = min((seconds for limit in measured if (seconds := _yardstick(limit, runs, demand))), default=_UNTIMED)
+    most = max((limit.q for limit in measured), default=0.0)
+    faults = (fault for one in runs for fault in unsound(one, least, quantile=most, whole=whole([one])))
     return Run(
         model=Model.CLOSED if first.tail_is_lower_bound else Model.OPEN,
         whole=complete,
@@ -92,6 +96,14 @@ def _run(runs: Runs, demand: Demand) -> Run:
         added=sum(result.asked.duration for result in runs[1:]),
         window=_window(runs),
     )
+
+
+def _yardstick(limit: QuantileBelow | WorseBy, runs: Runs, demand: Demand) -> float | None:
+    """Return the latency that a generator's lag has to be small beside."""
+    if isinstance(limit, QuantileBelow):
+        return limit.limit
+    control = chosen(runs, demand, CONTROL).early
+    return nearest_rank(control, limit.q) if control else None
 
 
 def _window(runs: Runs) -> tuple[float, float] | None:

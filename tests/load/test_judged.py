@@ -100,6 +100,22 @@ def test_a_late_generator_is_an_error_by_the_least_limit() -> None:
     assert judge_load(late, Demand(limits={"p95": QuantileBelow(0.95, 0.3)})).verdict is Verdict.BREACHED
 
 
+def test_where_only_errors_count_a_generator_may_be_later() -> None:
+    errors = Demand(limits={"errors": ErrorsAtMost(0)})
+    assert judge_load([result(ORDER, outcome=good, lag=0.9)], errors).verdict is Verdict.PASSED
+    assert judge_load([result(ORDER, outcome=good, lag=1.1)], errors).verdict is Verdict.ERROR
+
+
+def test_the_lag_of_a_paired_run_is_measured_by_the_control() -> None:
+    worse = Demand(limits={"p95": WorseBy(0.95, Effect(0.1, 0.0))})
+
+    def taking(seconds: float) -> Verdict:
+        return judge_load([result(PAIRED, outcome=lambda _: ("ok", seconds), lag=0.008)], worse).verdict
+
+    assert taking(0.1) is Verdict.ERROR
+    assert taking(0.2) is Verdict.PASSED
+
+
 def test_a_run_and_its_extension_are_judged_as_one() -> None:
     demand = Demand(limits={"p99.5": QuantileBelow(0.995, 0.2)}, budget=10.0)
     first = result(ORDER, outcome=lambda number: ("ok", 0.5 if number % 400 == 7 else 0.04))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import TypeAlias
 
@@ -45,6 +46,8 @@ class Site:
     """Its port; None: a free one."""
     own_workers: bool = True
     """Whether to start the workers here. If not, they have to join the master from elsewhere."""
+    patience: float = START_UP
+    """How long to wait for workers to join (seconds)."""
     stopped: Callable[[], bool] = lambda: False
 
 
@@ -99,11 +102,12 @@ class _Launch:
         order, site = self.order, self.site
         crowd = str(order.users or order.processes)
         lead = ["--only-summary", "--users", crowd, "--spawn-rate", crowd]
+        lead += ["--run-time", f"{ceil(order.limit + START_UP)}s"]  # against a shorter one in a locust.conf
         if not order.workers:
             return self._locust(lead, "locust.log", self.stopped)
         port = str(site.port or free_port())
         lead += ["--master", "--master-bind-host", site.bind, "--master-bind-port", port]
-        lead += ["--expect-workers", str(order.workers), "--expect-workers-max-wait", str(int(START_UP))]
+        lead += ["--expect-workers", str(order.workers), "--expect-workers-max-wait", str(int(site.patience))]
         return self._crew(lead, ["--worker", "--master-host", site.bind, "--master-port", port])
 
     def _crew(self, lead: Sequence[str], worker: Sequence[str]) -> int | None:
@@ -123,7 +127,7 @@ class _Launch:
         argv = shlex.split(command) if command else [sys.executable, "-m", "locust"]
         argv += ["-f", f"{self.order.locustfile},{RECORDER}", "--headless", "--exit-code-on-error", "0", *options]
         env = {**site.env, VARIABLE: str(self.paper)}
-        bounds = Bounds(self.order.limit + 2 * START_UP, stopped)
+        bounds = Bounds(self.order.limit + START_UP + site.patience, stopped)
         try:
             return run_bounded(argv, cwd=site.cwd, env=env, output=site.folder / log, bounds=bounds)
         except OSError as error:

@@ -150,6 +150,31 @@ def test_a_task_that_asks_nothing_or_breaks_has_failed(tmp_path: Path) -> None:
     assert [one.text for one in made.parts[0].exceptions] == ["KeyError: 'no such thing'"]
 
 
+def test_what_a_task_starts_belongs_to_it(tmp_path: Path) -> None:
+    parallel = """
+        import gevent
+        from locust import FastHttpUser, task
+
+        class Visitor(FastHttpUser):
+            @task
+            def look(self):
+                gevent.joinall([gevent.spawn(self.client.get, path) for path in ("/a", "/b")])
+    """
+    with running(failing) as server:
+        made = make_load(tmp_path, server.url, textwrap.dedent(parallel), rate=20.0)
+    assert {one.name: one.failed.n for one in made.series()} == {"/a": made.due, "/b": made.due}
+    assert len(made.samples("transaction").failed) == made.due
+
+
+def test_arrivals_that_find_no_place_wait_and_their_waiting_counts(tmp_path: Path) -> None:
+    with running(hung) as server:
+        made = make_load(tmp_path, server.url, rate=20.0, arrivals="constant", most_in_flight=5, warm_up=0.0)
+    assert len(server.requests) == 5
+    assert len(made.samples().censored) == made.due == 20
+    assert min(made.samples().censored) >= 0.5
+    assert {one.text for one in made.parts[0].errors} == {"still under way", "no request was made until now"}
+
+
 def test_a_locustfile_that_is_slow_to_load_gets_its_whole_window(tmp_path: Path) -> None:
     slow = "import time\nwhile time.process_time() < 1.5:\n    pass\n"
     with running(healthy) as server:

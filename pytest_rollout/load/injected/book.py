@@ -37,6 +37,15 @@ class Arrival:
     requests: int = 0
     flight: Flight | None = None
     """The request under way."""
+    parent: Arrival | None = None
+    """Whose greenlet has started the one that this is for."""
+
+    def landed(self, *, failed: bool) -> None:
+        """Count a request that is over, here and for those who wanted it."""
+        self.requests += 1
+        self.failed |= failed
+        if self.parent is not None:
+            self.parent.landed(failed=failed)
 
 
 @dataclass(slots=True, eq=False)

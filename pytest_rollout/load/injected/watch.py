@@ -114,17 +114,29 @@ class Watch:
     def _land(self, arrival: Arrival, flight: Flight, outcome: Outcome, ended: float, text: str) -> None:
         self.up.pop(id(flight), None)
         arrival.flight = None
-        arrival.requests += 1
-        arrival.failed |= outcome != "ok"
+        arrival.landed(failed=outcome != "ok")
         self.book.landed(flight, outcome, ended, text)
 
 
 def current() -> Arrival:
     """Return the arrival that the running greenlet serves; a closed user has one for all its life."""
-    greenlet = getcurrent()
+    return _arrival_of(getcurrent()) or _remember(getcurrent(), Arrival("", 0.0, open=False))
+
+
+def _arrival_of(greenlet: Any) -> Arrival | None:
+    """Return the arrival of a greenlet: one that a task has started serves the task's arrival."""
     arrival: Arrival | None = getattr(greenlet, "rollout_arrival", None)
-    if arrival is None:
-        arrival = greenlet.rollout_arrival = Arrival("", 0.0, open=False)
+    started_by = getattr(greenlet, "spawning_greenlet", lambda: None)()
+    if arrival is not None or started_by is None:
+        return arrival
+    above = _arrival_of(started_by)
+    if above is None or not above.open:
+        return None
+    return _remember(greenlet, Arrival(above.name, above.intended, above.arm, requests=above.requests, parent=above))
+
+
+def _remember(greenlet: Any, arrival: Arrival) -> Arrival:
+    greenlet.rollout_arrival = arrival
     return arrival
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import platform
 import random
@@ -40,6 +41,8 @@ class Attendant:
             for one in classes:
                 spread_phases(one, chance)
         self._metered = (self._clock(), time.process_time())
+        gc.collect()
+        gc.freeze()  # looking through all that Locust has loaded would make arrivals late, again and again
 
     def run(self) -> dict[str, Any]:
         """Make the load and return what was seen."""

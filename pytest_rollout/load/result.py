@@ -7,7 +7,7 @@ import binascii
 import sys
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -269,21 +269,11 @@ class LoadResult(_Model):
 
     def samples(self, kind: str = "request", name: str | None = None, arm: str | None = None) -> Samples:
         """Return latencies from the intended start."""
-        found = list(self.series(kind, name, arm))
-        return Samples(
-            _seconds(one.ok.latency for one in found),
-            _seconds(one.failed.latency for one in found),
-            _seconds(column for one in found for column in (one.timeout.latency, one.unfinished.latency)),
-        )
+        return _samples(list(self.series(kind, name, arm)), lambda columns: columns.latency)
 
     def service(self, kind: str = "request", name: str | None = None, arm: str | None = None) -> Samples:
         """Return the same from the real start: what a client that waits for its turn would have seen."""
-        found = list(self.series(kind, name, arm))
-        return Samples(
-            _seconds(one.ok.service for one in found),
-            _seconds(one.failed.service for one in found),
-            _seconds(column for one in found for column in (one.timeout.service, one.unfinished.service)),
-        )
+        return _samples(list(self.series(kind, name, arm)), lambda columns: columns.service)
 
 
 def read(path: Path, run: str) -> LoadResult:
@@ -301,5 +291,12 @@ def read(path: Path, run: str) -> LoadResult:
     return result
 
 
-def _seconds(columns: Iterator[tuple[int, ...]]) -> tuple[float, ...]:
-    return tuple(value / _MICROSECONDS for column in columns for value in column)
+def _samples(found: Sequence[Series], column: Callable[[Columns], Column]) -> Samples:
+    def seconds(*outcomes: Columns) -> tuple[float, ...]:
+        return tuple(value / _MICROSECONDS for one in outcomes for value in column(one))
+
+    return Samples(
+        seconds(*(one.ok for one in found)),
+        seconds(*(one.failed for one in found)),
+        seconds(*(columns for one in found for columns in (one.timeout, one.unfinished))),
+    )

@@ -39,7 +39,8 @@ def test_a_stall_is_seen_by_all_who_arrive_in_it(tmp_path: Path) -> None:
     assert made.due == len(made.samples().ok) == 200
     slow = [latency for latency in made.samples().ok if latency > 0.02]
     assert len(slow) > 0.36 * 200, "two stalls of 0.4 s in 2 s"
-    assert 0.36 < rank(made.samples(), 0.99) < 0.55
+    assert rank(made.samples(), 0.99) > 0.36
+    assert rank(made.samples(), 0.99) < 0.5 or unsound(made, 1.0)
 
 
 def test_closed_users_hardly_see_a_stall_and_the_result_says_so(tmp_path: Path) -> None:

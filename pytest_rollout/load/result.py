@@ -172,6 +172,12 @@ class Samples(NamedTuple):
     censored: tuple[float, ...]
 
 
+class _Side(_Model):
+    name: str
+    host: str | None
+    headers: dict[str, str]
+
+
 class Asked(_Model):
     """The order, without what may be secret."""
 
@@ -195,15 +201,6 @@ class Asked(_Model):
         """The order as it was given, but for what is secret."""
         fields = self.model_dump()
         return LoadOrder(**fields | {"arms": tuple(Arm(**arm) for arm in fields["arms"])})
-
-
-class _Side(_Model):
-    name: str
-    host: str | None
-    headers: dict[str, str]
-
-
-Asked.model_rebuild()
 
 
 class LoadResult(_Model):

@@ -96,6 +96,11 @@ class Deployed(NamedTuple):
         state: dict[str, Any] = json.loads(self.state_file.read_text())
         return state
 
+    @property
+    def release(self) -> str:
+        """The command line that rolls it to another release, but for that release's name."""
+        return shlex.join([*module_command("sandbox.normalization.release"), "--state", str(self.state_file)])
+
     def flip(self, setting: FlagSetting) -> None:
         """Set a flag."""
         wish = {"cohort": setting.cohort, "value": setting.value, "actor": "sandbox", "reason": "set at start"}
@@ -157,7 +162,6 @@ class RunningNormalization:
     def _variables(self, alertmanager: str) -> dict[str, str]:
         """Return the environment variables that people would set where this is not a sandbox."""
         serving, preview = self.serving.state, self.preview.state
-        release = [*module_command("sandbox.normalization.release"), "--state", str(self.preview.state_file)]
         snapshot = {"STAGE_SNAPSHOT": str(self.serving.snapshot)} if self.serving.snapshot else {}
         return {
             "STAGE_SERVING_INSTANCES": ",".join(serving["instances"]),
@@ -166,7 +170,8 @@ class RunningNormalization:
             "STAGE_PREVIEW_URL": self.preview.process.url,
             "STAGE_MIGRATE": shlex.join(serving["migrate"]),
             "STAGE_PREVIEW_MIGRATE": shlex.join(preview["migrate"]),
-            "STAGE_PREVIEW_RELEASE": shlex.join(release),
+            "STAGE_RELEASE": self.serving.release,
+            "STAGE_PREVIEW_RELEASE": self.preview.release,
             "STAGE_RULES_FILE": str(self.rule_file),
             "STAGE_ALERT_RECEIVER": self.webhook.url,
             "STAGE_ALERTMANAGER": alertmanager,

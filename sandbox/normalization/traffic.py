@@ -1,4 +1,7 @@
-"""The traffic generator: sends the schedule at an even pace; a client that is rejected mends its requests a while."""
+"""The traffic generator: sends the schedule at an even pace.
+
+A client whose stage was rejected sends valid ones there from then on, as its people would mend it.
+"""
 
 import argparse
 import threading
@@ -7,32 +10,28 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from itertools import count
 
-from sandbox.normalization.schedule import CYCLE_SECONDS, Shot, cohort, cycle
+from sandbox.normalization.schedule import CYCLE_SECONDS, Shot, cycle
 
 WORKERS = 8
 MAX_SECONDS = 7500.0
 """The generator ends by itself after this time, a little more than the sandbox's own limit."""
-MENDED_TURNS = 10_000
-"""A client whose unknown stage was rejected sends valid ones instead, so many times: as good as for ever."""
 _TIMEOUT = 5.0
 _TOO_LATE = 1.0
 _REJECTED = 400
 
 
 class Client:
-    """One client: a connection, and whether it has learnt that its stages are wrong."""
+    """One client: a connection, and where it has learnt that its stages are wrong."""
 
     def __init__(self, address: str) -> None:
         self._connection = HTTPConnection(address, timeout=_TIMEOUT)
-        self._mended = 0
+        self._mended: set[tuple[str | None, str]] = set()
 
     def send(self, shot: Shot, turn: int) -> None:
         """Send one request; whatever the answer is, the next one follows."""
-        mended = shot.kind == "unknown" and self._mended > 0
-        self._mended -= mended
-        method, path, body = shot.request(turn, mended=mended)
-        whose = cohort(turn)
-        headers = {"content-type": "application/json"} | ({"x-cohort": whose} if whose else {})
+        place = shot.cohort, shot.endpoint
+        method, path, body = shot.request(turn, mended=place in self._mended)
+        headers = {"content-type": "application/json"} | ({"x-cohort": shot.cohort} if shot.cohort else {})
         try:
             self._connection.request(method, path, body, headers)
             response = self._connection.getresponse()
@@ -42,7 +41,7 @@ class Client:
                 self._connection.close()  # the next request connects again
         else:
             if response.status == _REJECTED:
-                self._mended = MENDED_TURNS
+                self._mended.add(place)
 
 
 def run(address: str, seconds: float) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from pytest_rollout.golden.answers import status_findings
 from pytest_rollout.golden.bodies import Trial, compare_pinned, schemas_of, unlike
+from pytest_rollout.golden.chain import lengthened
 from pytest_rollout.golden.compare import Rules
 from pytest_rollout.golden.corpus import GoldenCase
 from pytest_rollout.golden.deltas import metric_findings
@@ -54,7 +55,8 @@ def see(trial: Trial, mode: str, batch: Batch | None, doubts: Sequence[Finding])
         comparison = compare_pinned(trial, mode, one, schemas)
         rules = trial.rules(mode).all
         used |= {(rules[number].level, rules[number].pattern.text) for number in comparison.used}
-        found += [replace(each, instance=one.instance) for each in (*_around(trial, mode, one), *comparison.findings)]
+        around = (*_around(trial, mode, one), *_metrics(trial, mode, one, batch), *comparison.findings)
+        found += [replace(each, instance=one.instance) for each in around]
     found = found or list(_stale(trial.rules(mode), used, _MODE))
     return Seen(tuple(dict.fromkeys(replace(one, mode=mode) for one in found)), doubtful=False, used=frozenset(used))
 
@@ -73,7 +75,7 @@ def _standing(case: GoldenCase, mode: str) -> Iterator[Finding]:
 
 
 def _around(trial: Trial, mode: str, one: Observation) -> Iterator[Finding]:
-    """Yield what is wrong with one observation beside its body."""
+    """Yield what is wrong with one observation beside its body and its counters."""
     endpoint, case, reply = trial.endpoint, trial.case.case, one.reply
     if reply is None:
         return
@@ -81,10 +83,16 @@ def _around(trial: Trial, mode: str, one: Observation) -> Iterator[Finding]:
     yield from _accepted(reply, accepted=mode in kind.accepted)
     yield from status_findings(expected.status, reply)
     yield from header_findings({**kind.headers_in(mode), **expected.headers}, reply, one.sent_at)
-    if endpoint.metrics is not None and expected.metrics:
-        yield from metric_findings(expected.metrics, endpoint.metrics, one.metrics)
     if expected.side_effect is not None:
         yield from state_findings(expected.side_effect, endpoint.state, one.state)
+
+
+def _metrics(trial: Trial, mode: str, one: Observation, batch: Batch) -> Iterator[Finding]:
+    """Yield what is wrong with the counters around one observation."""
+    source, rises = trial.endpoint.metrics, trial.case.case.expect[mode].metrics
+    if one.reply is not None and source is not None and rises:
+        watched = lengthened(one, batch.observations, source.control, source.hold)
+        yield from metric_findings(rises, source, watched)
 
 
 def _accepted(reply: Reply, *, accepted: bool) -> Iterator[Finding]:

@@ -68,6 +68,11 @@ def name_of(labels: Labels) -> str:
     return name + ("{" + ",".join(f'{key}="{value}"' for key, value in sorted(known.items())) + "}" if known else "")
 
 
+def narrows(selector: str, other: str) -> bool:
+    """Whether every series of a selector is also one of the other. Raises ValueError for what is no selector."""
+    return _selector(selector).narrows(_selector(other))
+
+
 def total(series: Mapping[Labels, float]) -> float:
     """Return the sum of some series; none is 0."""
     return math.fsum(series.values())

@@ -9,13 +9,14 @@ from typing import Any
 
 from pytest_rollout.errors import BlessRefused, EnvironmentUnready, SourceError
 from pytest_rollout.golden import bless as blessing, learn as learning
+from pytest_rollout.golden.asking import World
 from pytest_rollout.golden.bodies import Trial
 from pytest_rollout.golden.corpus import Corpus
 from pytest_rollout.golden.coverage import Row, coverage
 from pytest_rollout.golden.endpoint import Site
 from pytest_rollout.golden.evaluate import Batches
 from pytest_rollout.golden.matrix import Matrix, judge_corpora, judge_matrix
-from pytest_rollout.golden.observe import ONCE, Observer, Rounds, World
+from pytest_rollout.golden.observe import ONCE, Observer, Rounds
 from pytest_rollout.golden.openapi import NotDescribed
 from pytest_rollout.golden.propose import propose, write_proposals
 from pytest_rollout.golden.received import forget_received, write_received

@@ -116,7 +116,7 @@ class Goldens:
         return {name: CheckResult.from_dict(result) for name, result in data["results"].items()}
 
     def _run(self, folder: Path, keys: Collection[str]) -> Report:
-        from pytest_rollout.golden.observe import World
+        from pytest_rollout.golden.asking import World
         from pytest_rollout.golden.session import run_corpus, unready
         from pytest_rollout.golden.wire import wire_over
         from pytest_rollout.sources.http import Http

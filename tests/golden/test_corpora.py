@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from pytest_rollout.golden.asking import World
 from pytest_rollout.golden.corpus import Corpus, load_corpora
-from pytest_rollout.golden.observe import World
 from pytest_rollout.golden.session import Report, Wishes, run_corpus
 from pytest_rollout.golden.wire import wire_over
 from pytest_rollout.sources.http import Http

@@ -1,0 +1,143 @@
+"""Send the cases of one mode, and read what is around each: metrics without a gap, and state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from pytest_rollout.golden.asking import POLL, Asker
+from pytest_rollout.golden.chain import covers
+from pytest_rollout.golden.corpus import GoldenCase
+from pytest_rollout.golden.deltas import MetricReadings, rose_by
+from pytest_rollout.golden.endpoint import MetricSource
+from pytest_rollout.golden.observation import Observation, StateReadings
+from pytest_rollout.golden.resolve import request_object
+from pytest_rollout.golden.wire import Reply, raw_request
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An observation whose last reading of the metrics is still to come."""
+
+    place: int
+    after: Reply | None
+    reached: float
+    """When ``after`` was read."""
+
+
+class Sender:
+    """Sends cases in one mode to every instance.
+
+    The metrics of an instance are watched from a while before the first case to a while after the last, and read
+    between any two: so all cases share the waiting (see chain.py). Cases about metrics come first.
+    """
+
+    def __init__(self, asker: Asker, mode: str) -> None:
+        self.asker = asker
+        self.mode = mode
+        self.world = asker.world
+        self.endpoint = asker.endpoint
+        self.seen: list[Observation] = []
+        self._open: dict[str, _Open] = {}
+        self._last: Mapping[str, int] = {}
+
+    def send_all(self, cases: Iterable[GoldenCase]) -> None:
+        """Send every case once to every instance."""
+        for case in sorted(cases, key=lambda one: not self._rises(one)):
+            controls = self._controls(self._rises(case))
+            for instance in self.asker.site.instances:
+                self._observe(case, instance, controls.get(instance))
+        self._close()
+
+    def _rises(self, case: GoldenCase) -> Mapping[str, int]:
+        return case.case.expect[self.mode].metrics if self.endpoint.metrics else {}
+
+    # --- metrics ----------------------------------------------------------------------------------------------
+
+    def _controls(self, rises: Mapping[str, int]) -> dict[str, tuple[Reply | None, float]]:
+        """Return by instance the reading before which nothing is to move, and when it was taken."""
+        if self._open and not (rises and covers(rises, self._last) and covers(self._last, rises)):
+            self._close()
+        self._last = rises
+        source = self.endpoint.metrics
+        if not rises or source is None:
+            return {}
+        if self._open:
+            return {instance: (one.after, one.reached) for instance, one in self._open.items()}
+        found = {name: (self.asker.read(name, source.path), self.world.clock()) for name in self.asker.site.instances}
+        self.world.sleep(source.control)
+        return found
+
+    def _close(self) -> None:
+        """Read once more when nothing should move any more."""
+        source = self.endpoint.metrics
+        if not self._open or source is None:
+            return
+        self.world.sleep(source.hold)
+        for instance in list(self._open):
+            self._hold(instance, self.asker.read(instance, source.path))
+
+    def _hold(self, instance: str, reading: Reply | None) -> None:
+        """Give the open observation of an instance its last reading."""
+        if (one := self._open.pop(instance, None)) is None:
+            return
+        seen = self.seen[one.place]
+        if seen.metrics is not None:
+            kept = replace(seen.metrics, held=reading, kept=self.world.clock() - one.reached)
+            self.seen[one.place] = replace(seen, metrics=kept)
+
+    def _settled(self, instance: str, source: MetricSource, rises: Mapping[str, int], before: Reply) -> Reply | None:
+        """Read until the rise is there or its time is over."""
+        after = None
+        for after in self._polled(instance, source):
+            if after is not None and all(_risen(name, rise, before, after) for name, rise in rises.items()):
+                break
+        return after
+
+    def _polled(self, instance: str, source: MetricSource) -> Iterator[Reply | None]:
+        until = self.world.clock() + source.settle
+        yield self.asker.read(instance, source.path)
+        while self.world.clock() < until:
+            self.world.sleep(POLL)
+            yield self.asker.read(instance, source.path)
+
+    # --- one case ---------------------------------------------------------------------------------------------
+
+    def _observe(self, case: GoldenCase, instance: str, control: tuple[Reply | None, float] | None) -> None:
+        source, expected = self.endpoint.metrics, case.case.expect[self.mode]
+        states = []
+        if expected.side_effect is not None:
+            states.append(self._state(instance))
+            self.world.sleep(source.control if source else 0.0)
+        before, at = None, 0.0
+        if control is not None and source is not None:
+            before, at = self.asker.read(instance, source.path), self.world.clock()
+            self._hold(instance, before)
+        states += [self._state(instance)] if states else []
+        seen = self._sent(case, instance)
+        if states:
+            seen = replace(seen, state=StateReadings(states[0], states[1], self._state(instance)))
+        if control is not None and source is not None:
+            readings = MetricReadings(control[0], before, quiet=at - control[1], explained=expected.metrics)
+            if before is not None:
+                after = self._settled(instance, source, expected.metrics, before)
+                reached = self.world.clock()
+                readings = replace(readings, after=after, took=reached - at)
+                self._open[instance] = _Open(len(self.seen), after, reached)
+            seen = replace(seen, metrics=readings)
+        self.seen.append(seen)
+
+    def _sent(self, case: GoldenCase, instance: str) -> Observation:
+        common = self.asker.common_headers(self.mode)
+        request = raw_request(self.endpoint.request, request_object(case.request), common)
+        sent_at = self.world.clock()
+        reply, fault = self.asker.send(instance, request)
+        return Observation(case=case.id, instance=instance, sent_at=sent_at, reply=reply, fault=fault)
+
+    def _state(self, instance: str) -> tuple[Reply | None, ...]:
+        return tuple(self.asker.read(instance, one.path) for one in self.endpoint.state)
+
+
+def _risen(selector: str, rise: int, before: Reply, after: Reply) -> bool:
+    risen = rose_by(selector, before, after)
+    return risen is not None and risen >= rise

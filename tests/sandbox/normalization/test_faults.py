@@ -11,10 +11,12 @@ from sandbox.faults import UnknownFaultError, check_names
 from sandbox.normalization.behaviour import Behaviour
 from sandbox.normalization.config import Config
 from sandbox.normalization.faults import FAULTS, behaviour_with, steps_with
+from sandbox.normalization.instance import build
 from sandbox.normalization.migration.steps import Steps
+from tests.sandbox.hosting import asked
 from tests.sandbox.normalization.asking import companies, samples
 from tests.sandbox.normalization.battery import PROBES, observe
-from tests.sandbox.normalization.conftest import BEARER, TOKEN, Open, served
+from tests.sandbox.normalization.conftest import BEARER, TOKEN, Open
 
 VALIDATIONS = "metric.stage_validation_validations_total"
 ERRORS = "metric.stage_validation_errors_total"
@@ -104,7 +106,7 @@ def test_every_fault_replaces_something_and_is_tested() -> None:
 
 def observed(template: Path, folder: Path, *faults: str) -> dict[str, Any]:
     path = Path(copy(template, folder / "normalization.db"))
-    with served(Config(path, faults=frozenset(faults), flags_token=TOKEN)) as client:
+    with asked(build(Config(path, faults=frozenset(faults), flags_token=TOKEN))) as client:
         return observe(client)
 
 

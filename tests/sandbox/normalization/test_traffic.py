@@ -5,12 +5,16 @@ from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from pathlib import Path
 
 import httpx
 import pytest
 
+from sandbox.normalization.config import Config
+from sandbox.normalization.instance import build
 from sandbox.normalization.schedule import CYCLE_SECONDS, MIX, QUIET_FUND, SPELLINGS, Shot, cycle
 from sandbox.normalization.traffic import Client, run
+from tests.sandbox.hosting import served
 from tests.sandbox.normalization.asking import samples
 from tests.sandbox.normalization.conftest import MODES
 
@@ -89,10 +93,11 @@ def test_rejected_client_mends_its_requests_to_that_endpoint_in_that_cohort(stri
     assert ["stage=serie-a" in path for path in asked] == [True, True, False, False]
 
 
-def test_generator_keeps_its_pace_and_ends(client: httpx.Client) -> None:
-    before = samples(client)
-    run(f"127.0.0.1:{client.base_url.port}", seconds=1.0)
-    text = [(name, value - before.get(name, 0)) for name, value in samples(client).items()]
+def test_generator_keeps_its_pace_and_ends(database: Path) -> None:
+    with served(build(Config(database))) as client:
+        before = samples(client)
+        run(f"127.0.0.1:{client.base_url.port}", seconds=1.0)
+        text = [(name, value - before.get(name, 0)) for name, value in samples(client).items()]
     answered = sum(value for name, value in text if name.startswith("http_requests_total"))
     assert 60 <= answered <= len(cycle()) / CYCLE_SECONDS + 1
 

@@ -45,7 +45,7 @@ class Asked:
 
 def add_attestation(log: EvidenceLog, asked: Asked, given: Attestation) -> Head:
     """Append an answer and return the new head. Raises EvidenceError, also for texts that nobody should sign."""
-    _refuse_odd_texts(given)
+    refuse_odd_texts(given.by, given.reason)
     _refuse_odd_link(given.link)
     entry = Entry(
         kind=Kind.ATTESTATION, place=asked.place, subject=asked.subject, at=given.given_at, data=asdict(given)
@@ -55,7 +55,7 @@ def add_attestation(log: EvidenceLog, asked: Asked, given: Attestation) -> Head:
 
 def add_waiver(log: EvidenceLog, place: Place, stage: str, waiver: Waiver) -> Head:
     """Append that a check of a stage is waived, and return the new head. Raises EvidenceError as `add_attestation`."""
-    _refuse_odd_texts(waiver)
+    refuse_odd_texts(waiver.by, waiver.reason)
     return log.append([Entry(kind=Kind.WAIVER, place=place, subject=stage, at=waiver.given_at, data=asdict(waiver))])
 
 
@@ -153,8 +153,9 @@ def _known(kept: Snapshot, text: str) -> Head | None:
     return head if kept.had(head) else None
 
 
-def _refuse_odd_texts(said: Attestation | Waiver) -> None:
-    for name, text, then in (("name", said.by, "say who it is"), ("reason", said.reason, "say why")):
+def refuse_odd_texts(by: str, reason: str) -> None:
+    """Raise EvidenceError for a name or a reason that says nothing, or has what nobody sees."""
+    for name, text, then in (("name", by, "say who it is"), ("reason", reason, "say why")):
         if not any(map(str.isalnum, text)):
             raise EvidenceError(f"the {name} {text!r} says nothing; {then}")
         if len(text) > _LONGEST:

@@ -124,7 +124,7 @@ def turned(modes: Modes, flags: Mapping[str, object]) -> Modes:
     """Return the modes after flags were set for everybody, the flag of all endpoints among them."""
     names = {one.flag: {one.name} for one in ENDPOINTS} | {COHORT_FLAG: {one.name for one in ENDPOINTS}}
     wanted = {name: value for flag, value in flags.items() for name in names[flag] if value in MODES}
-    return {(name, cohort): wanted.get(name, mode) for (name, cohort), mode in modes.items()}  # type: ignore[misc]
+    return {(name, cohort): wanted.get(name, mode) for (name, cohort), mode in modes.items()}
 
 
 def roll_out(preview: Preview, flags: FlagWriter) -> None:

@@ -21,14 +21,12 @@ from sandbox.normalization.front import Front
 from sandbox.normalization.migrate import migrate_all
 from sandbox.normalization.mode_store import ModeStore
 from sandbox.normalization.modes import EVERYBODY, Endpoint, Mode, ModeWish
-from sandbox.normalization.releases import Release
+from sandbox.normalization.releases import Release, wanted_in
 from sandbox.normalization.seed import COMPANIES, seed
 from sandbox.supervision import Supervision
 
 INSTANCES = 2
 PROPAGATION_SECONDS = 0.2
-WANTED_RELEASE = "release"
-"""The file in a deployment's directory that names the release it has to run."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Deployment:
 
         Raises ComponentError if an instance does not start.
         """
-        wanted = wanted_release(self.directory)
+        wanted = wanted_in(self.directory)
         if wanted is self._release:
             return
         self._release = wanted
@@ -130,11 +128,3 @@ def create_database(directory: Path, modes: Mapping[Endpoint, Mode], companies: 
         store.change([endpoint], ModeWish(EVERYBODY, mode, "sandbox", "set at start"), at=time.time())
     engine.dispose()
     return path
-
-
-def wanted_release(directory: Path) -> Release:
-    """Return the release that a deployment in this directory has to run."""
-    try:
-        return Release((directory / WANTED_RELEASE).read_text())
-    except FileNotFoundError:
-        return Release.CURRENT

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 from sandbox.components import ROOT, Component, Job, ScrapeConfig, configure_prometheus, request, start_python
+from sandbox.flag_texts import read_flag
 from sandbox.normalization.app import TOKEN_VARIABLE
 from sandbox.normalization.deployment import PROPAGATION_SECONDS, module_command
 from sandbox.normalization.faults import NO_RULES, NOT_SENT, SCRAPES_ONE
@@ -36,12 +37,7 @@ class FlagSetting(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read ``NAME=COHORT:off|warn|enforce``; ValueError says what is wrong."""
-        flag, _, rule = text.partition("=")
-        cohort, _, value = rule.rpartition(":")
-        if flag not in _FLAGS:
-            raise ValueError(f"unknown flag {flag!r}; flags: {', '.join(_FLAGS)}")
-        if not cohort or value not in list(Mode):
-            raise ValueError(f"{text!r} is not NAME=COHORT:off, NAME=COHORT:warn or NAME=COHORT:enforce")
+        flag, cohort, value = read_flag(text, _FLAGS, list(Mode), list(Mode))
         return cls(flag, cohort, Mode(value))
 
     @property

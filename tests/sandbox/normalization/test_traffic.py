@@ -13,7 +13,7 @@ import pytest
 from sandbox.normalization.config import Config
 from sandbox.normalization.instance import build
 from sandbox.normalization.schedule import CYCLE_SECONDS, MIX, QUIET_FUND, SPELLINGS, Shot, cycle
-from sandbox.normalization.traffic import Client, run
+from sandbox.normalization.traffic import LOAD, Client
 from tests.sandbox.hosting import served
 from tests.sandbox.normalization.asking import samples
 from tests.sandbox.normalization.conftest import MODES
@@ -96,11 +96,11 @@ def test_rejected_client_mends_its_requests_to_that_endpoint_in_that_cohort(stri
 def test_generator_keeps_its_pace_and_ends(database: Path) -> None:
     with served(build(Config(database))) as client:
         before = samples(client)
-        run(f"127.0.0.1:{client.base_url.port}", seconds=1.0)
+        LOAD.run(f"127.0.0.1:{client.base_url.port}", seconds=1.0)
         text = [(name, value - before.get(name, 0)) for name, value in samples(client).items()]
     answered = sum(value for name, value in text if name.startswith("http_requests_total"))
     assert 60 <= answered <= len(cycle()) / CYCLE_SECONDS + 1
 
 
 def test_generator_survives_a_target_that_is_gone() -> None:
-    run("127.0.0.1:9", seconds=0.1)
+    LOAD.run("127.0.0.1:9", seconds=0.1)

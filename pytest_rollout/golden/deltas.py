@@ -62,7 +62,7 @@ def metric_findings(
     if readings.quiet < source.control or readings.kept < source.hold:
         yield _not_read(
             "metrics",
-            "nobody watched for long enough before and after, or what moved meanwhile is not explained by other cases",
+            "watched too briefly, or what moved is not explained by other cases",
         )
     if _starts(read) > 1:
         yield doubt("#metric", Reason.RESTART, "one process all the time", "another start time", "restart")

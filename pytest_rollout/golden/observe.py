@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,11 +80,11 @@ class Observer:
     def _batch(self, corpus: Corpus, mode: str, rounds: Rounds) -> Batch:
         switch = self.endpoint.mode.set
         fault = self._set(switch, mode) if isinstance(switch, SetByRequest) else ""
-        fault = fault or self._wait(mode)
+        sender = Sender(self.asker, mode)
+        fault = fault or self._wait(mode, sender.begin if self._only_reads else _nothing)
         if fault:
             return Batch(mode=mode, fault=fault)
         before = (*self._witnesses("identity", "before"), *self._confirmations("before", mode))
-        sender = Sender(self.asker, mode)
         for number in range(rounds.number):
             if number:
                 self.world.sleep(rounds.apart)
@@ -106,13 +106,18 @@ class Observer:
                 return f"it could not be set: {fault or f'HTTP {reply.status if reply else 0}'}"
         return ""
 
-    def _wait(self, mode: str) -> str:
-        """Wait until every instance has reported a mode for a while; return why not, or nothing."""
+    def _wait(self, mode: str, reported: Callable[[], None]) -> str:
+        """Wait until every instance has reported a mode for a while; return why not, or nothing.
+
+        ``reported`` is called when that while begins.
+        """
         switch, started = self.endpoint.mode, self.world.clock()
         since: float | None = None
         while True:
             odd = [one for one in self._confirmations("before", mode) if self._told(one) != {mode}]
             now = self.world.clock()
+            if not odd and since is None:
+                reported()
             since = None if odd else now if since is None else since
             if since is not None and now - since >= switch.hold:
                 return ""
@@ -120,6 +125,12 @@ class Observer:
                 place = f"{odd[0].instance}, {odd[0].question}" if odd else "the reports change"
                 return f"not reported by all instances within {switch.within:g} s ({place})"
             self.world.sleep(POLL)
+
+    @property
+    def _only_reads(self) -> bool:
+        """Whether the instances are asked for their mode and identity without a request that may change something."""
+        probes = any(isinstance(one, ByProbe) for one in self.endpoint.mode.confirm)
+        return not probes and self.endpoint.identity.method == "GET"
 
     def _told(self, witness: Witness) -> frozenset[str]:
         place = int(witness.question.removeprefix("mode "))
@@ -152,6 +163,10 @@ class Observer:
 
     def _openapi(self) -> Reply | None:
         return self.asker.read(self.site.instances[0], self.endpoint.openapi) if self.endpoint.openapi else None
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _with_mode(value: Any, mode: str) -> Any:

@@ -25,11 +25,21 @@ class _Open:
     """When ``after`` was read."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Control:
+    """What nothing is to change until the next case is sent: readings by instance, and when they were taken."""
+
+    metrics: Mapping[str, tuple[Reply | None, float]]
+    state: tuple[Reply | None, ...]
+    at: float
+
+
 class Sender:
     """Sends cases in one mode to every instance.
 
     The metrics of an instance are watched from a while before the first case to a while after the last, and read
-    between any two: so all cases share the waiting (see chain.py). Cases about metrics come first.
+    between any two: so all cases share the waiting (see chain.py). So do those that look at the state. Both kinds
+    come first.
     """
 
     def __init__(self, asker: Asker, mode: str) -> None:
@@ -40,33 +50,59 @@ class Sender:
         self.seen: list[Observation] = []
         self._open: dict[str, _Open] = {}
         self._last: Mapping[str, int] = {}
+        self._control: _Control | None = None
+        self._state_after: tuple[Reply | None, ...] | None = None
+        """The state as the last request left it."""
 
     def send_all(self, cases: Iterable[GoldenCase]) -> None:
         """Send every case once to every instance."""
-        for case in sorted(cases, key=lambda one: not self._rises(one)):
-            controls = self._controls(self._rises(case))
+        for case in sorted(cases, key=lambda one: (not self._rises(one), not self._looks(one))):
+            controls = self._controls(case)
             for instance in self.asker.site.instances:
                 self._observe(case, instance, controls.get(instance))
         self._close()
 
+    def begin(self) -> None:
+        """Take the readings that nothing is to change until the first case; the time from here counts."""
+        at = self.world.clock()
+        source, places = self.endpoint.metrics, self.asker.site.instances
+        metrics = {name: (self.asker.read(name, source.path), self.world.clock()) for name in places} if source else {}
+        self._control = _Control(metrics, self._state(places[0]), at)
+
     def _rises(self, case: GoldenCase) -> Mapping[str, int]:
         return case.case.expect[self.mode].metrics if self.endpoint.metrics else {}
 
-    # --- metrics ----------------------------------------------------------------------------------------------
+    def _looks(self, case: GoldenCase) -> bool:
+        """Whether the state is looked at, before and after."""
+        return case.case.expect[self.mode].side_effect is not None
 
-    def _controls(self, rises: Mapping[str, int]) -> dict[str, tuple[Reply | None, float]]:
-        """Return by instance the reading before which nothing is to move, and when it was taken."""
+    # --- before a case ----------------------------------------------------------------------------------------
+
+    def _controls(self, case: GoldenCase) -> Mapping[str, tuple[Reply | None, float]]:
+        """Return by instance the reading before which nothing is to move, and when it was taken.
+
+        Waits if nothing was watched until now.
+        """
+        rises = self._rises(case)
         if self._open and not (rises and covers(rises, self._last) and covers(self._last, rises)):
             self._close()
         self._last = rises
-        source = self.endpoint.metrics
-        if not rises or source is None:
-            return {}
+        if (rises and not self._open) or (self._looks(case) and self._state_after is None):
+            self._wait()
         if self._open:
             return {instance: (one.after, one.reached) for instance, one in self._open.items()}
-        found = {name: (self.asker.read(name, source.path), self.world.clock()) for name in self.asker.site.instances}
-        self.world.sleep(source.control)
-        return found
+        return self._control.metrics if rises and self._control else {}
+
+    def _wait(self) -> None:
+        """Have it watched for long enough that nobody changes anything."""
+        if self._control is None:
+            self.begin()
+        watched = self.world.clock() - self._control.at if self._control else 0.0
+        wanted = self.endpoint.metrics.control if self.endpoint.metrics else 0.0
+        if watched < wanted:
+            self.world.sleep(wanted - watched)
+
+    # --- after a case -----------------------------------------------------------------------------------------
 
     def _close(self) -> None:
         """Read once more when nothing should move any more."""
@@ -104,23 +140,21 @@ class Sender:
     # --- one case ---------------------------------------------------------------------------------------------
 
     def _observe(self, case: GoldenCase, instance: str, control: tuple[Reply | None, float] | None) -> None:
-        source, expected = self.endpoint.metrics, case.case.expect[self.mode]
-        states = []
-        if expected.side_effect is not None:
-            states.append(self._state(instance))
-            self.world.sleep(source.control if source else 0.0)
+        source, rises, looks = self.endpoint.metrics, self._rises(case), self._looks(case)
+        state_control = self._state_after if self._control is None else self._control.state
         before, at = None, 0.0
         if control is not None and source is not None:
             before, at = self.asker.read(instance, source.path), self.world.clock()
             self._hold(instance, before)
-        states += [self._state(instance)] if states else []
+        state_before = self._state(instance) if looks else ()
         seen = self._sent(case, instance)
-        if states:
-            seen = replace(seen, state=StateReadings(states[0], states[1], self._state(instance)))
+        self._control, self._state_after = None, self._state(instance) if looks else None
+        if looks:
+            seen = replace(seen, state=StateReadings(state_control or (), state_before, self._state_after or ()))
         if control is not None and source is not None:
-            readings = MetricReadings(control[0], before, quiet=at - control[1], explained=expected.metrics)
+            readings = MetricReadings(control[0], before, quiet=at - control[1], explained=rises)
             if before is not None:
-                after = self._settled(instance, source, expected.metrics, before)
+                after = self._settled(instance, source, rises, before)
                 reached = self.world.clock()
                 readings = replace(readings, after=after, took=reached - at)
                 self._open[instance] = _Open(len(self.seen), after, reached)

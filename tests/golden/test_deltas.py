@@ -89,8 +89,8 @@ def test_another_rise_is_a_breach(values: tuple[float | None, ...], got: str) ->
         (readings(3, 3, 4, None), 'got seen_total{kind="a"} fell or vanished [metrics]'),
         (readings(3, None, 1, 1), 'got seen_total{kind="a"} fell or vanished [metrics]'),
         (readings(None, 3, 4, 4), "not-exclusive: expected a counter that nobody else moves, got +3 without"),
-        (readings(3, 3, 4, 4, quiet=0.9), "nobody watched for long enough before and after, or what moved meanwhile is not explained by other cases"),
-        (readings(3, 3, 4, 4, kept=0.9), "nobody watched for long enough before and after, or what moved meanwhile is not explained by other cases"),
+        (readings(3, 3, 4, 4, quiet=0.9), "watched too briefly, or what moved is not explained by other cases"),
+        (readings(3, 3, 4, 4, kept=0.9), "watched too briefly, or what moved is not explained by other cases"),
         (readings(3, 3, 4, "NaN"), "not-a-number: expected numbers, got a sample that is none"),  # type: ignore[arg-type]
         (
             readings(3, 3, 4, 4, held=exposition(count(4), started=6.0)),

@@ -26,10 +26,23 @@ def reading(value: float, other: float = 0.0) -> Reply:
     return Reply.received(200, [], text.encode())
 
 
-def link(*values: float, explained: dict[str, int] | None = None, **seconds: float) -> Observation:
+def link(  # noqa: PLR0913 - a reading each, and the seconds between them
+    control: float,
+    before: float,
+    after: float,
+    held: float,
+    *,
+    explained: dict[str, int] | None = None,
+    quiet: float = 0.1,
+    kept: float = 0.1,
+    took: float = 0.2,
+) -> Observation:
     """Return an observation with four readings of a counter."""
-    seconds = {"quiet": 0.1, "kept": 0.1, "took": 0.2, **seconds}
-    metrics = MetricReadings(*map(reading, values), **seconds, explained=explained or {ANY: 1})
+    readings = [reading(value) for value in (control, before, after, held)]
+    first, second, third, last = readings
+    metrics = MetricReadings(
+        first, second, third, last, quiet=quiet, kept=kept, took=took, explained=explained or {ANY: 1}
+    )
     return Observation(case="x", instance="one", sent_at=0.0, reply=None, metrics=metrics)
 
 
@@ -74,7 +87,7 @@ def test_what_is_not_explained_ends_the_chain(name: str, bent: Observation) -> N
 def test_a_reading_that_is_missing_ends_the_chain(gone: str) -> None:
     first, middle, last = chain()
     assert middle.metrics is not None
-    bent = replace(middle, metrics=replace(middle.metrics, **{gone: None}))
+    bent = replace(middle, metrics=replace(middle.metrics, **{gone: None}))  # type: ignore[arg-type]
     assert watched([first, bent, last], 0)[1] < 1.0
     assert watched([first, bent, last], 2)[0] < 1.0
 

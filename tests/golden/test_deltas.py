@@ -129,7 +129,8 @@ def bounded(*lines: str, place: str = "held") -> list[str]:
     fine = [count(1, code="1"), "# TYPE took_seconds histogram", 'took_seconds_bucket{kind="a",le="+Inf"} 1']
     replies = {name: exposition(*fine) for name in ("control", "before", "after", "held")}
     replies[place] = exposition(*fine, *lines)
-    return said(MetricReadings(**replies, quiet=9.0, kept=9.0), {'seen_total{code="2"}': 0}, BOUNDED)
+    given = replace(taken(list(replies.values())), quiet=9.0, kept=9.0)
+    return said(given, {'seen_total{code="2"}': 0}, BOUNDED)
 
 
 @pytest.mark.parametrize("place", ["control", "before", "after", "held"])

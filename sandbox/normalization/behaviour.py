@@ -67,6 +67,10 @@ class Behaviour:
     """What GET /api/deprecations answers."""
     rolls_back: bool = True
     """Whether the previous release is really without the validator."""
+    lag: Callable[[str], float] = lambda _cohort: 0.0
+    """How many seconds an answer to a cohort is held back; the label main, canary or other."""
+    hidden: tuple[str, ...] = ()
+    """The metrics that are not exposed, by their names in Metrics."""
     observable: bool = True
     """Whether /metrics answers."""
     flags_known: bool = True

@@ -1,5 +1,6 @@
 """One request on its way through an instance: mode, validation, answer, counts."""
 
+import asyncio
 import re
 import time
 import traceback
@@ -160,6 +161,8 @@ def counted(instance: Instance, template: str, method: str, serve: Callable[[Req
     async def endpoint(request: Request) -> Response:
         started = time.perf_counter()
         response: Response = await serve(request)
+        if lag := instance.behaviour.lag(cohort_label(request.headers.get("x-cohort"))):
+            await asyncio.sleep(lag)
         mark(instance, template, request, response, time.perf_counter() - started)
         return response
 

@@ -17,6 +17,7 @@ from uuid import uuid4
 from sandbox.components import ROOT, Component, start_python
 from sandbox.normalization.config import Config
 from sandbox.normalization.db import DATABASE, open_database
+from sandbox.normalization.faults import HALFWAY
 from sandbox.normalization.front import Front
 from sandbox.normalization.migrate import migrate_all
 from sandbox.normalization.mode_store import ModeStore
@@ -75,7 +76,8 @@ class Deployment:
         if wanted is self._release:
             return
         self._release = wanted
-        for index, instance in enumerate(self._instances):
+        instances = self._instances[:1] if HALFWAY in self._wish.faults else self._instances
+        for index, instance in enumerate(instances):
             with self.front.without(instance.address):
                 self._supervision.give_up(instance)
                 port = int(instance.url.rpartition(":")[2])

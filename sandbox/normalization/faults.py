@@ -40,8 +40,10 @@ OPENAPI = "coverage: OpenAPI"
 REHEARSAL = "canary: migration rehearsal"
 ROLLBACK = "canary: rollback rehearsal"
 TELEMETRY = "gate: telemetry"
+REQUESTS = "gate: request latency"
 ALERTS = "canary: alert dry run"
 SCRAPES_ONE, NO_RULES, NOT_SENT = "scrape-misses-instance", "rules-not-loaded", "alert-never-sent"
+SILENCED, NO_TRAFFIC, HALFWAY = "alerts-silenced", "no-traffic", "release-stops-halfway"
 
 FAULTS: tuple[Fault, ...] = (
     Fault("enforce-lets-pass", "enforce acts as warn at the strategies", (ENFORCED,), {"mode": api.enforce_is_warn}),
@@ -172,12 +174,23 @@ FAULTS: tuple[Fault, ...] = (
         (ROLLBACK,),
         {"rolls_back": False},
     ),
+    Fault(HALFWAY, "only the first instance is rolled, which is called done", (ROLLBACK,)),
+    Fault(
+        "canary-slow",
+        "the canary's answers take 60 ms longer",
+        (REQUESTS,),
+        {"lag": api.canary_held_back},
+    ),
+    Fault("errors-counter-missing", "rejects are counted nowhere", ("gate: error rate",), {"hidden": ("errors",)}),
+    Fault("headers-counter-missing", "emitted headers are counted nowhere", (COVERAGE,), {"hidden": ("headers",)}),
     Fault("metrics-down", "/metrics answers 503", (TELEMETRY,), {"observable": False}),
     Fault("flags-down", "the flag service answers 503", (MODE,), {"flags_known": False}),
     Fault("prometheus-down", "Prometheus is stopped right after the start", (TELEMETRY,)),
     Fault(SCRAPES_ONE, "Prometheus scrapes only the first instance", (TELEMETRY, MODE)),
     Fault(NO_RULES, "Prometheus does not load the rule file", (ALERTS,)),
     Fault(NOT_SENT, "Alertmanager notifies nobody", (ALERTS,)),
+    Fault(SILENCED, "a silence covers every alert", (ALERTS,)),
+    Fault(NO_TRAFFIC, "nobody sends requests", (COVERAGE,)),
 )
 
 

@@ -56,13 +56,16 @@ def build(config: Config) -> Starlette:
 def _instance(config: Config, behaviour: Behaviour, *, has_validator: bool) -> Instance:
     engine = open_database(config.database)
     board = ModeBoard(ModeStore(engine), behaviour.delay(config.propagation), hears=behaviour.hears(config.number))
+    metrics = Metrics(
+        lambda endpoint, cohort: behaviour.gauge(board.rules().mode(endpoint, cohort)), validates=has_validator
+    )
+    for name in behaviour.hidden:
+        metrics.hide(name)
     return Instance(
         number=config.number,
         engine=engine,
         board=board,
-        metrics=Metrics(
-            lambda endpoint, cohort: behaviour.gauge(board.rules().mode(endpoint, cohort)), validates=has_validator
-        ),
+        metrics=metrics,
         portfolio=Portfolio(engine, Reading(behaviour.matches, behaviour.resume)),
         behaviour=behaviour,
     )

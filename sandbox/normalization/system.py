@@ -10,6 +10,7 @@ import shlex
 import shutil
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -17,7 +18,7 @@ from sandbox.components import ROOT, Component, Job, ScrapeConfig, configure_pro
 from sandbox.flag_texts import read_flag
 from sandbox.normalization.app import TOKEN_VARIABLE
 from sandbox.normalization.deployment import PROPAGATION_SECONDS, module_command
-from sandbox.normalization.faults import NO_RULES, NOT_SENT, SCRAPES_ONE
+from sandbox.normalization.faults import NO_RULES, NO_TRAFFIC, NOT_SENT, SCRAPES_ONE, SILENCED
 from sandbox.normalization.modes import ENDPOINTS, EVERYBODY, FLAG, Mode
 from sandbox.normalization.seed import COMPANIES
 from sandbox.stack import Keep
@@ -141,6 +142,10 @@ class RunningNormalization:
         for setting in sorted(self.wish.flags, key=lambda one: one.turn):
             self.serving.flip(setting)
         configure_prometheus(prometheus, scrape)
+        if SILENCED in self.wish.faults:
+            _silence(f"http://{scrape.alertmanager}")
+        if NO_TRAFFIC in self.wish.faults:
+            return
         time.sleep(self.wish.propagation + _SETTLED_SECONDS)
         directory = self.rule_file.parent
         front = self.serving.process.address
@@ -173,3 +178,17 @@ class RunningNormalization:
             "STAGE_ALERTMANAGER": alertmanager,
             **snapshot,
         }
+
+
+def _silence(alertmanager: str) -> None:
+    """Let Alertmanager notify nobody of any alert for a day."""
+    now = datetime.now(UTC)
+    silence = {
+        "matchers": [{"name": "alertname", "value": ".+", "isRegex": True, "isEqual": True}],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(days=1)).isoformat(),
+        "createdBy": "sandbox",
+        "comment": "a fault",
+    }
+    headers = {"content-type": "application/json"}
+    request(f"{alertmanager}/api/v2/silences", method="POST", body=json.dumps(silence).encode(), headers=headers)

@@ -4,19 +4,21 @@ import json
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import quote
 
 import pytest
 
 from sandbox.__main__ import main
-from sandbox.components import Component, Job, request, status
+from sandbox.components import Component, Job, ScrapeConfig, request, status
 from sandbox.faults import FAULTS as PRISMA
+from sandbox.normalization import system
 from sandbox.normalization.faults import FAULTS
 from sandbox.normalization.system import Deployed, FlagSetting, Normalization, RunningNormalization
 
@@ -254,6 +256,35 @@ def test_faults_of_one_system_or_all(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.count("\n# normalization\n") == 1
 
 
-def test_a_fault_that_replaces_nothing_is_the_monitorings() -> None:
-    silent = {fault.name for fault in FAULTS if replace(fault, behaviour={}, steps={}) == fault}
-    assert silent == {"prometheus-down", "scrape-misses-instance", "rules-not-loaded", "alert-never-sent"}
+class Webserver(BaseHTTPRequestHandler):
+    """Takes everything."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        cast(Listening, self.server).taken.append((self.path, json.loads(body)))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Listening(HTTPServer):
+    taken: ClassVar[list[tuple[str, Any]]] = []
+
+
+@pytest.mark.parametrize(
+    ("fault", "silenced", "traffic"), [(None, 0, 1), ("alerts-silenced", 1, 1), ("no-traffic", 0, 0)]
+)
+def test_faults_at_the_begin(fault: str | None, silenced: int, traffic: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(system, "configure_prometheus", lambda *_: None)
+    monkeypatch.setattr(system, "start_python", lambda name, *_: started.append(name))
+    with Listening(("127.0.0.1", 0), Webserver) as server:
+        server.taken.clear()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        scrape = ScrapeConfig(alertmanager=f"127.0.0.1:{server.server_address[1]}")
+        running(*[fault] if fault else []).begin(cast(Component, None), scrape)
+        server.shutdown()
+    assert started == ["traffic"] * traffic
+    assert [path for path, _ in server.taken] == ["/api/v2/silences"] * silenced

@@ -74,16 +74,21 @@ EFFECTS: dict[str, set[str]] = {
     "cursor-drops-row": modes("off warn enforce", "co-page co-next"),
     "alias-lost-after-migration": modes("off warn enforce", "co-valid co-alias"),
     "slow-validator": {"slow"},
+    "errors-counter-missing": {ERRORS},
+    "headers-counter-missing": {HEADERS},
     "openapi-without-headers": {"openapi"},
     "deprecations-empty": {"deprecations"},
 }
 """What the battery sees of each fault. That a body of warn differs from off's only in its names shows in off too."""
-OF_FLIPS = {"canary-for-everybody", "instance-in-old-mode", "flip-takes-long"}
-"""Tested below: the battery flips nothing."""
+OF_FLIPS = {"canary-for-everybody", "instance-in-old-mode", "flip-takes-long", "canary-slow"}
+"""Tested below: the battery flips nothing, and asks as no canary."""
 OF_DEPLOYMENT = {"release-does-not-roll-back", "metrics-down", "flags-down"}
-"""Tested in test_releases.py, and below: the battery needs metrics and flags."""
-OF_MONITORING = {"prometheus-down", "scrape-misses-instance", "rules-not-loaded", "alert-never-sent"}
-"""Tested in tests/sandbox/test_up_normalization.py."""
+"""Tested in test_releases.py: the battery needs metrics and flags."""
+OF_THE_REST = {
+    *("prometheus-down", "scrape-misses-instance", "rules-not-loaded", "alert-never-sent", "alerts-silenced"),
+    *("no-traffic", "release-stops-halfway"),
+}
+"""They are not of an instance: tested in test_releases.py and tests/sandbox/test_up_normalization.py."""
 
 
 def test_unknown_fault_is_named_with_a_suggestion_and_the_list() -> None:
@@ -95,9 +100,9 @@ def test_unknown_fault_is_named_with_a_suggestion_and_the_list() -> None:
 
 def test_every_fault_replaces_something_and_is_tested() -> None:
     of_migration = {fault.name for fault in FAULTS if fault.steps}
-    assert {fault.name for fault in FAULTS} == EFFECTS.keys() | OF_FLIPS | of_migration | OF_DEPLOYMENT | OF_MONITORING
+    assert {fault.name for fault in FAULTS} == EFFECTS.keys() | OF_FLIPS | of_migration | OF_DEPLOYMENT | OF_THE_REST
     assert all(fault.turns_red and fault.does and fault.system == "normalization" for fault in FAULTS)
-    assert {fault.name for fault in FAULTS if not fault.behaviour and not fault.steps} == OF_MONITORING
+    assert {fault.name for fault in FAULTS if not fault.behaviour and not fault.steps} == OF_THE_REST
     assert not any(fault.behaviour and fault.steps for fault in FAULTS)
     assert all(behaviour_with([fault.name]) != Behaviour() for fault in FAULTS if fault.behaviour)
     assert all(steps_with([fault.name]) != Steps() for fault in FAULTS if fault.steps)
@@ -123,7 +128,7 @@ def test_battery_sees_the_same_twice(template: Path, tmp_path: Path, healthy: di
 @pytest.mark.parametrize("fault", EFFECTS)
 def test_fault_has_its_effect_and_no_other(template: Path, tmp_path: Path, healthy: dict[str, Any], fault: str) -> None:
     seen = observed(template, tmp_path, fault)
-    assert {name for name in seen if seen[name] != healthy[name]} == EFFECTS[fault]
+    assert {name for name in seen.keys() | healthy.keys() if seen.get(name) != healthy.get(name)} == EFFECTS[fault]
 
 
 def put(client: httpx.Client, cohort: str, value: str) -> None:
@@ -158,3 +163,13 @@ def test_flip_takes_long(site: Open, faults: tuple[str, ...], status: int) -> No
     put(client, "*", "enforce")
     assert seen_by(client) == status
     assert behaviour_with(faults).delay(0.2) == (0.2 if status == 400 else 8.2)
+
+
+@pytest.mark.parametrize(("faults", "quick"), [((), ["1.0", "1.0"]), (("canary-slow",), ["0.0", "1.0"])])
+def test_canary_slow(site: Open, faults: tuple[str, ...], quick: list[str]) -> None:
+    client = site(*faults)
+    for cohort in ("canary", "another"):
+        companies(client, cohort, "stage=foo")
+    lines = client.get("/metrics").text.splitlines()
+    parts = [("http_request_duration_seconds_bucket", "companies", 'le="0.05"', one) for one in ("canary", "other")]
+    assert [line.split()[-1] for wanted in parts for line in lines if all(part in line for part in wanted)] == quick

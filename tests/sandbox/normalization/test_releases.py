@@ -1,16 +1,21 @@
 """The tag before the validator: no headers, no rejects, no validator metrics, whatever the modes are."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
 
-from sandbox.normalization import release
+from sandbox.normalization import deployment, release
+from sandbox.normalization.config import Config
+from sandbox.normalization.deployment import Deployment, Wish
 from sandbox.normalization.releases import Release, want, wanted_in
+from sandbox.supervision import Supervision
 from tests.sandbox.normalization.asking import companies, deprecation, distribution, samples, simulate
-from tests.sandbox.normalization.conftest import BEARER, MODES, Open
+from tests.sandbox.normalization.conftest import BEARER, MODES, Open, served
 
 VALIDATOR = "stage_validation"
 UNKNOWN = distribution("serie-b", "seed")
@@ -90,6 +95,55 @@ def test_instances_that_do_not_come_are_named(
 ) -> None:
     monkeypatch.setattr(release, "_PATIENCE", 0.0)
     state = tmp_path / "state.json"
-    state.write_text(json.dumps({"directory": str(tmp_path), "instances": ["http://127.0.0.1:9"]}))
+    state.write_text(json.dumps({"directory": str(tmp_path), "instances": ["http://127.0.0.1:9"], "faults": []}))
     assert release.main(["--state", str(state), "previous"]) == 1
     assert capsys.readouterr().err == "http://127.0.0.1:9 did not answer as previous within 0 s\n"
+
+
+class Nobody(SimpleNamespace):
+    """Stands for the supervision, and for the instances."""
+
+    def keep(self, component: object) -> object:
+        return component
+
+    def give_up(self, component: object) -> None:
+        self.gone.append(component)
+
+    def at_end(self, then: Callable[[], object]) -> None:
+        then()
+
+
+@pytest.mark.parametrize(("faults", "rolled"), [((), [1, 2]), (("release-stops-halfway",), [1])])
+def test_every_instance_is_rolled_in_turn_on_its_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faults: tuple[str, ...], rolled: list[int]
+) -> None:
+    started: list[Config] = []
+
+    def start(name: str, _directory: Path, _module: str, *, env: dict[str, str]) -> SimpleNamespace:
+        started.append(Config.from_environment(env))
+        address = f"127.0.0.1:400{name[-1]}"
+        return SimpleNamespace(url=f"http://{address}", address=address)
+
+    monkeypatch.setattr(deployment, "start_python", start)
+    supervision = cast(Supervision, Nobody(directory=tmp_path, gone=[]))
+    running = Deployment(Wish(companies=10, faults=frozenset(faults)), supervision)
+    running.follow()
+    want(tmp_path, Release.PREVIOUS)
+    running.follow()
+    running.follow()
+    assert [(one.number, one.port, one.release) for one in started] == [
+        (1, 0, "current"),
+        (2, 0, "current"),
+        *((number, 4000 + number, "previous") for number in rolled),
+    ]
+
+
+def test_release_that_stops_halfway_is_called_done(
+    database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with served(Config(database, release=Release.PREVIOUS)) as client:
+        instances = [str(client.base_url).rstrip("/"), "http://127.0.0.1:9"]
+        told = {"directory": str(tmp_path), "instances": instances, "faults": ["release-stops-halfway"]}
+        (tmp_path / "state.json").write_text(json.dumps(told))
+        assert release.main(["--state", str(tmp_path / "state.json"), "previous"]) == 0
+    assert capsys.readouterr().out == "2 instances answer as previous (0.9.0)\n"

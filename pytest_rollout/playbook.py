@@ -11,7 +11,7 @@ from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 from pytest_rollout.errors import EnvironmentUnready, PlanError
-from pytest_rollout.flags.turn import STABLE, Note, Pace, Turned, Wish, read_all, turn
+from pytest_rollout.flags.turn import STABLE, Note, Pace, Turned, Wish, is_split, read_all, turn
 from pytest_rollout.flags.writer import EVERYBODY, FlagWriter
 from pytest_rollout.judge.history import FlagReading
 from pytest_rollout.plan.model import Plan
@@ -209,10 +209,14 @@ def _what(flag: str, value: bool | str) -> str:
 
 def _words(readings: Sequence[FlagReading]) -> str:
     return ", ".join(
-        f"{f'unknown ({one.fault})' if one.fault else repr(one.value)} for "
-        f"{'everybody' if one.cohort == EVERYBODY else repr(one.cohort)}"
-        for one in readings
+        f"{_value(one)} for {'everybody' if one.cohort == EVERYBODY else repr(one.cohort)}" for one in readings
     )
+
+
+def _value(reading: FlagReading) -> str:
+    if reading.fault:
+        return f"unknown ({reading.fault})"
+    return f"{reading.value!r}{' by lot' if is_split(reading) else ''}"
 
 
 # --- commands ---

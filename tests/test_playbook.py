@@ -108,6 +108,14 @@ def test_a_service_that_says_yes_and_does_nothing_is_named(service: Service, tmp
     assert [step.done for step in outcome.steps] == [True, False]
 
 
+def test_a_value_that_is_drawn_by_lot_is_said_to_be(service: Service, tmp_path: Path) -> None:
+    service.reason = "SPLIT"
+    assert (
+        "was True by lot for everybody, is False by lot for everybody"
+        in done("warn", ground(service, tmp_path)).message
+    )
+
+
 def test_what_nobody_can_read_is_unknown(service: Service, tmp_path: Path) -> None:
     service.gone = True
     outcome = done("warn", ground(service, tmp_path))

@@ -107,7 +107,8 @@ def _contradictions(kept: Snapshot, asked: Asked, after: Head, given_at: float) 
 
     Raises EvidenceError unless it is proven that these are all.
     """
-    found = (_contradiction(record, asked, given_at) for record in _recorded(kept, after))
+    records = _recorded(kept, after)
+    found = (_contradiction(record, asked, given_at) or _went_back(record, asked) for record in records)
     return [Contradiction(max(one.at, given_at), one.what) for one in found if one]
 
 
@@ -132,6 +133,16 @@ def _contradiction(record: Record, asked: Asked, given_at: float) -> Contradicti
             by = f" by {data['changed_by']}" if data["changed_by"] else ""
             return Contradiction(changed_at, f"{subject} was changed to {data['value']}{by}")
     return None
+
+
+def _went_back(record: Record, asked: Asked) -> Contradiction | None:
+    """Return that somebody changed the system by the playbook; that a person did something else is no such change."""
+    data = record.data
+    if (record.kind, record.place) != (Kind.ROLLBACK, asked.place):
+        return None
+    if data["event"] != "begun" or data["kind"] == "ask":
+        return None
+    return Contradiction(record.at, f"{data['by']} went back by {record.subject} of the playbook: {data['reason']}")
 
 
 def _recorded(kept: Snapshot, after: Head) -> Iterator[Record]:

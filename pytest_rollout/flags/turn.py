@@ -120,10 +120,10 @@ class _Turning:
 
     def _free(self, readings: Mapping[str, tuple[FlagReading, ...]]) -> None:
         """Take a cohort's own value away where everybody has the wanted one, and the cohort has not."""
-        for flag in self.taken - self.refused:
+        for flag, value in self.wish.values.items():
             everybody, *cohorts = readings[flag]
-            value = self.wish.values[flag]
-            for one in cohorts if _is(everybody, value) else ():
+            there = flag in self.taken - self.refused and _is(everybody, value)
+            for one in cohorts if there else ():
                 if one.fault or is_same(one.value, value) or one.cohort in self.freed.get(flag, ()):
                     continue
                 told = {"flag": flag, "cohort": one.cohort, "value": None}
@@ -194,8 +194,13 @@ def _cohorts(wish: Wish, flag: str) -> Iterator[str]:
     yield from (cohort for cohort in wish.cohorts.get(flag, ()) if cohort != EVERYBODY)
 
 
+def is_split(reading: FlagReading) -> bool:
+    """Whether a service draws lots: what it says to one is then not what it says to all."""
+    return reading.reason == "SPLIT"
+
+
 def _is(reading: FlagReading, wanted: bool | str) -> bool:
-    return not reading.fault and is_same(reading.value, wanted)
+    return not reading.fault and not is_split(reading) and is_same(reading.value, wanted)
 
 
 def _unread(flag: str, cohort: str, fault: str) -> FlagReading:

@@ -31,6 +31,8 @@ class Service:
     """By flag: what it is changed to in the place of what was asked for."""
     unread: dict[str, int] = field(default_factory=dict)
     """By flag: the HTTP status that reading it gets."""
+    reason: str = "STATIC"
+    """Why a flag has its value, as OFREP says it."""
     gone: bool = False
     before: Callable[[str, str], None] = lambda _method, _flag: None
     """Called before each request; may change this service, or raise."""
@@ -71,7 +73,7 @@ class Service:
         if flag not in self.rules:
             return _answer(404, {"key": flag, "errorCode": "FLAG_NOT_FOUND"})
         value = self.rules[flag].get(cohort, self.rules[flag]["*"])
-        return _answer(200, {"key": flag, "value": value, "reason": "STATIC", "metadata": {}})
+        return _answer(200, {"key": flag, "value": value, "reason": self.reason, "metadata": {}})
 
 
 def _told(rules: dict[str, Value]) -> dict[str, Any]:

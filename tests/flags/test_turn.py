@@ -224,6 +224,24 @@ def test_a_flag_that_is_turned_back_meanwhile_is_not_confirmed(service: Service)
     assert confirmed(turned(service)) == []
 
 
+@pytest.mark.parametrize(
+    ("reason", "counts"),
+    [
+        ("STATIC", True),
+        ("DISABLED", True),
+        ("TARGETING_MATCH", True),
+        ("SPLIT", False),
+        ("DEFAULT", False),
+        ("", False),
+    ],
+)
+def test_what_is_drawn_by_lot_or_not_evaluated_is_not_for_everybody(
+    service: Service, reason: str, *, counts: bool
+) -> None:
+    service.reason = reason
+    assert confirmed(turned(service)) == (["READS", "MODE"] if counts else [])
+
+
 def test_without_time_nothing_is_asked_for(service: Service) -> None:
     found = turned(service, within=0.0)
     assert (confirmed(found), service.asked) == ([], [])

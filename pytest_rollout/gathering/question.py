@@ -111,30 +111,46 @@ class Question:
         demand = self.demand(evidence.total)
         if not self.gate.by:
             return judge_ratio(evidence, window, demand)
-        totals, bad = (_by_labels(part, self.gate.by) for part in (evidence.total, evidence.bad))
+        totals, parts = (_by_labels(side, self.gate.by) for side in (evidence.total, evidence.part))
         single = replace(demand, expect_series=1)
         results = {
-            name: judge_ratio(evidence.only(totals.get(name, ()), bad.get(name, ())), window, single)
-            for name in totals | bad
+            name: judge_ratio(evidence.only(totals.get(name, ()), parts.get(name, ())), window, single)
+            for name in totals | parts
         }
-        lost = evidence.watch.incomplete(len(evidence.total))
+        doubt = evidence.watch.incomplete(len(evidence.total))
         if evidence.bad_watch is not None:
-            lost = lost or evidence.bad_watch.incomplete(len(evidence.bad))
-        return self._several(results, lost)
+            doubt = doubt or evidence.bad_watch.incomplete(len(evidence.part)) or self._apart(evidence)
+        return self._several(results, doubt)
+
+    def _apart(self, evidence: RatioEvidence) -> CheckResult | None:
+        """Return that no good series can belong to any group, for want of a label that tells the groups apart."""
+        known = frozenset(label for one in evidence.good or () for label in one.labels)
+        missing = [label for label in self.gate.by if label not in known]
+        if not known or not missing:
+            return None
+        return inconclusive(
+            Reason.UNKNOWN_LABEL,
+            f"no series of 'good' has the label {missing[0]!r} that 'by' asks for; "
+            f"labels there: {', '.join(sorted(known))}",
+        )
 
     def ratio_evidence(self, ratio: Ratio, window: Window) -> RatioEvidence:
         """Return the raw counters of a ratio."""
         reader = self.reader(window)
-        bad, total = parse_selector(ratio.bad), parse_selector(ratio.total)
+        part, total = parse_selector(ratio.part), parse_selector(ratio.total)
         all_of_it = _numbers(ratio.total, reader.raw(ratio.total))
         watch = reader.watch(total, all_of_it)
-        if bad.narrows(total):
-            part = tuple(one for one in all_of_it if bad.matches(one.labels))
-            return RatioEvidence(bad=part, total=all_of_it, watch=watch, bad_labels=bad.demanded_labels)
-        failures = _numbers(ratio.bad, reader.raw(ratio.bad))
+        if part.narrows(total):
+            wanted = ratio.good is None
+            bad = tuple(one for one in all_of_it if part.matches(one.labels) is wanted)
+            return RatioEvidence(bad=bad, total=all_of_it, watch=watch, bad_labels=part.demanded_labels)
+        found = _numbers(ratio.part, reader.raw(ratio.part))
+        if ratio.good is not None:
+            own = reader.watch(part, found)
+            return RatioEvidence(bad=(), good=found, total=all_of_it, watch=watch, bad_watch=own)
         absent = ratio.absent_is == 0
-        own = reader.watch(bad, failures, absent_is_zero=absent)
-        return RatioEvidence(bad=failures, total=all_of_it, watch=watch, bad_watch=own, absent_is_zero=absent)
+        own = reader.watch(part, found, absent_is_zero=absent)
+        return RatioEvidence(bad=found, total=all_of_it, watch=watch, bad_watch=own, absent_is_zero=absent)
 
     def _burn(self, burn: Burn, pair: BurnPair) -> BurnWindow:
         def judged(over: float) -> CheckResult:

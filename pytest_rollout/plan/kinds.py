@@ -21,12 +21,27 @@ def _before(value: object) -> object:
 
 
 class Ratio(Strict):
-    """Bad requests over all requests, counted."""
+    """Bad (or good) requests over all requests, counted."""
 
-    bad: Selector
+    bad: Selector | None = None
+    good: Selector | None = None
+    """Instead of ``bad``: what is good of ``total``; the rest is bad."""
     total: Selector
     absent_is: Zero | None = None
     """Whether ``bad`` without any series is zero, although it is not a part of ``total``."""
+
+    @property
+    def part(self) -> str:
+        """What is set against ``total``: ``bad``, or ``good``."""
+        return self.bad or self.good or ""
+
+    @model_validator(mode="after")
+    def _one_part(self) -> Self:
+        if (self.bad is None) == (self.good is None):
+            raise wrong("good" if self.good else "total", "a ratio has exactly one of 'bad' and 'good' beside 'total'")
+        if self.good is not None and self.absent_is is not None:
+            raise wrong("absent_is", "'absent_is' goes with 'bad'; no good ones at all are never well")
+        return self
 
 
 class Quantile(Strict):

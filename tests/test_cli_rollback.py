@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from pytest_rollout.cli import main
 from pytest_rollout.evidence.log import EvidenceLog
 from pytest_rollout.evidence.record import Kind, Place, Record
 from pytest_rollout.flags.writer import FlagWriter
+from pytest_rollout.plan.loader import load_plan
+from pytest_rollout.plan.rollback import Action
 from pytest_rollout.playbook import Outcome
 from pytest_rollout.sources.flags import FlagReader
 from pytest_rollout.sources.http import Http
@@ -361,3 +364,22 @@ def test_the_log_shows_what_was_done() -> None:
     assert f"warn: ended, warn: confirmed: {COMPANIES} to 'warn'" in shown[5]
     exported = CliRunner().invoke(main, ["evidence", "export"]).output
     assert json.loads(exported.splitlines()[0])["kind"] == "rollback"
+
+
+# --- its page ---
+
+PAGE = Path(__file__).parents[1] / "docs" / "rollback.md"
+
+
+@pytest.mark.parametrize("key", sorted(Action.model_fields))
+def test_every_key_of_an_action_is_explained(key: str) -> None:
+    assert f"`{key}`" in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_playbook_of_the_page_loads(folder: Path) -> None:
+    (playbook,) = re.findall(r"```yaml\n(rollback:.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    flags = "{VALIDATION_COMPANIES: {value: enforce, cohort: canary}, VALIDATION_STRATEGIES: {value: enforce}}"
+    stages = f"stages: [{{stage: 1, name: x, flags: {flags}, gates: [{{id: a, unproven: x}}]}}]\n"
+    path = folder / "checkout.rollout.yaml"
+    path.write_text(f"rollout: checkout\nenvironments: {{e: {{target: x}}}}\n{stages}{playbook}", encoding="utf-8")
+    assert [action.kind for action in load_plan(path).plan.rollback] == ["set", "set", "run", "ask"]

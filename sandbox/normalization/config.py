@@ -9,6 +9,8 @@ from typing import Self
 from sandbox.normalization.releases import Release
 
 VARIABLE = "SANDBOX_NORMALIZATION"
+FUNDS = 8
+"""The funds of every database, numbered from 1; the last one gets no traffic."""
 
 
 @dataclass(frozen=True)

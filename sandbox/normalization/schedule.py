@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from sandbox.normalization.config import FUNDS
 from sandbox.normalization.modes import CANARY
-from sandbox.normalization.seed import FUNDS
 
 CYCLE_SECONDS = 2.0
 QUIET_FUND = FUNDS

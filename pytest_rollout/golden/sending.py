@@ -64,10 +64,9 @@ class Sender:
 
     def begin(self) -> None:
         """Take the readings that nothing is to change until the first case; the time from here counts."""
-        at = self.world.clock()
         source, places = self.endpoint.metrics, self.asker.site.instances
         metrics = {name: (self.asker.read(name, source.path), self.world.clock()) for name in places} if source else {}
-        self._control = _Control(metrics, self._state(places[0]), at)
+        self._control = _Control(metrics, self._state(places[0]), self.world.clock())
 
     def _rises(self, case: GoldenCase) -> Mapping[str, int]:
         return case.case.expect[self.mode].metrics if self.endpoint.metrics else {}

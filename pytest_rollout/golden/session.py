@@ -38,6 +38,8 @@ class Wishes:
     received: Path
     bless: tuple[str, ...] = ()
     approval: blessing.Approval | None = None
+    record: blessing.Record | None = None
+    """Blessings that nobody records are refused."""
     learn: bool = False
     propose: Mapping[str, str] = field(default_factory=dict)
 
@@ -113,12 +115,14 @@ class _Session:
     def _bless(self, results: dict[str, CheckResult]) -> tuple[str, ...]:
         """Bless what is asked for; neither what was blessed nor what was refused passes in this run."""
         done = []
-        approval = self.wishes.approval
+        approval, record = self.wishes.approval, self.wishes.record
         for name in self.wishes.bless:
-            if name not in self.corpus.cases or approval is None:
+            if name not in self.corpus.cases or approval is None or record is None:
                 continue
             try:
-                path = blessing.bless(self.corpus, self._trial(name), self.batches, approval, self.wishes.received)
+                path = blessing.bless(
+                    self.corpus, self._trial(name), self.batches, approval, self.wishes.received, record
+                )
             except BlessRefused as exc:
                 self.notes.append(str(exc))
                 results[f"{name}/matrix"] = inconclusive(Reason.NOT_BLESSED, str(exc))

@@ -11,18 +11,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_rollout.errors import BlessRefused, CaseError, EnvironmentUnready, PlanError
+from pytest_rollout.errors import BlessRefused, CaseError, EnvironmentUnready, EvidenceError, PlanError
 
 if TYPE_CHECKING:
     from pytest_rollout.golden.bless import Approval
     from pytest_rollout.golden.corpus import Corpus
     from pytest_rollout.golden.session import Report, Wishes
+    from pytest_rollout.plugin.settings import Settings
     from pytest_rollout.verdict import CheckResult
 
+GOLDEN_ROLLOUT = "golden"
+"""The rollout that blessings are filed under: they are of a project, and of no single one."""
 MATRIX, MODES = "matrix", "modes"
 """Names of the results of all modes together: of a case, and of an endpoint."""
 
@@ -33,15 +36,16 @@ class Goldens:
     def __init__(
         self,
         config: pytest.Config,
+        settings: Settings,
         variables: Callable[[], Mapping[str, str]],
-        reports: Path,
         folders: frozenset[Path],
     ) -> None:
         self._config = config
+        self._settings = settings
         self.folders = folders
         """Those of this run's arguments."""
         self._variables = variables
-        self._reports = reports / "golden"
+        self._reports = settings.reports / "golden"
         told: dict[str, str] = getattr(config, "workerinput", {})
         self._owns_folder = "golden_folder" not in told
         self.run_folder = Path(told.get("golden_folder") or tempfile.mkdtemp(prefix="golden-"))
@@ -144,9 +148,24 @@ class Goldens:
             received=self._reports,
             bless=self.bless,
             approval=self._approval,
+            record=self._record,
             learn=self._config.getoption("golden_learn"),
             propose=dict(pair.partition("=")[::2] for pair in self._config.getoption("golden_propose")),
         )
+
+    def _record(self, case: str, stamp: Mapping[str, Any]) -> None:
+        """Append a blessing to the evidence log. Raises BlessRefused if it does not take it."""
+        from pytest_rollout.evidence.log import EvidenceLog
+        from pytest_rollout.evidence.record import Entry, Kind, Place
+
+        place = Place(GOLDEN_ROLLOUT, self._settings.environment, str(self._config.rootpath.name))
+        at = self._approval.at if self._approval else time.time()
+        try:
+            log = EvidenceLog(self._settings.evidence)
+            log.append([Entry(kind=Kind.BLESS, place=place, subject=f"golden/{case}", at=at, data=dict(stamp))])
+            log.close()
+        except EvidenceError as exc:
+            raise BlessRefused(f"{case} is not blessed, for the evidence log does not take it: {exc}") from exc
 
     def _told(self, folder: Path, report: Report) -> list[str]:
         """Return the notes of a run, and where its coverage is written."""

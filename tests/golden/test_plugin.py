@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from pytest_rollout.evidence.log import EvidenceLog
+from pytest_rollout.evidence.record import Kind
 from pytest_rollout.golden import learn
 from tests.golden.corpora import ENDPOINT, INVALID, MODES, VALID, Json, case, changed, write_corpus
 from tests.golden.served import served
@@ -195,7 +197,7 @@ def test_an_unknown_mode_does_not_succeed(bench: pytest.Pytester) -> None:
 def committed(bench: pytest.Pytester) -> pytest.Pytester:
     """Return a bench in git, with a case whose golden is missing."""
     write_corpus(bench.path / "golden", (VALID, INVALID, NEW), SERVED)
-    (bench.path / ".gitignore").write_text("reports\n__pycache__\n.pytest_cache\nstd*\nrunpytest*\n")
+    (bench.path / ".gitignore").write_text("reports\n.rollout\n__pycache__\n.pytest_cache\nstd*\nrunpytest*\n")
     commit(bench.path)
     return bench
 
@@ -218,6 +220,19 @@ def test_a_blessed_case_passes_in_the_next_run_only(committed: pytest.Pytester) 
     result.stdout.fnmatch_lines(["new: blessed *golden/stages/new.json"])
     assert json.loads((committed.path / "golden/stages/new.json").read_text())["blessed"]["reason"] == "looked at it"
     assert outcomes(committed.runpytest_inprocess(*PLAIN, "golden")) == {"passed": 13}
+
+
+def test_a_blessing_is_recorded(committed: pytest.Pytester) -> None:
+    committed.runpytest_inprocess(*PLAIN, *BLESS)
+    (record,) = EvidenceLog(committed.path / ".rollout/evidence.db", create=False).records()
+    stamp = json.loads((committed.path / "golden/stages/new.json").read_text())["blessed"]
+    assert (record.kind, record.subject, record.data) == (Kind.BLESS, "golden/new", stamp)
+
+
+def test_a_blessing_that_cannot_be_recorded_is_none(committed: pytest.Pytester) -> None:
+    result = committed.runpytest_inprocess(*PLAIN, "--rollout-evidence", "golden", *BLESS)
+    result.stdout.fnmatch_lines(["new is not blessed, for the evidence log does not take it: *"])
+    assert "blessed" not in json.loads((committed.path / "golden/stages/new.json").read_text())
 
 
 def test_a_refused_blessing_fails_and_says_why(committed: pytest.Pytester, target: Target) -> None:

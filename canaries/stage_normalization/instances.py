@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -107,15 +107,15 @@ class Instance:
             if value in range(len(MODES))
         }
 
-    def probed_modes(self, name: str) -> Modes:
+    def probed_modes(self, places: Iterable[tuple[str, str]], name: str) -> Modes:
         """Return the modes that the endpoints' behaviour tells, by an unknown stage; in off and warn it is stored.
 
         Raises UnclearError.
         """
+        known = {endpoint.name: endpoint for endpoint in ENDPOINTS}
         return {
-            (endpoint.name, cohort): mode_of(self.finding(endpoint, UNKNOWN, cohort, name).treated)
-            for endpoint in ENDPOINTS
-            for cohort in COHORTS
+            (endpoint, cohort): mode_of(self.finding(known[endpoint], UNKNOWN, cohort, name).treated)
+            for endpoint, cohort in places
         }
 
 
@@ -151,13 +151,14 @@ def require_distinct(instances: tuple[Instance, ...]) -> None:
         known[name] = one.url
 
 
-def wrong_modes(instance: Instance, wanted: Modes, name: str) -> list[str]:
-    """Return where what an instance says, shows and does is not the wanted mode, for everybody and the canary."""
-    told = {"says": instance.said_modes(), "shows": instance.shown_modes(), "acts as": instance.probed_modes(name)}
+def wrong_modes(instance: Instance, wanted: Modes, probed: Iterable[tuple[str, str]], name: str) -> list[str]:
+    """Return where what an instance says, shows and (at the places to probe) does is not the wanted mode."""
+    said, shown, acted = instance.said_modes(), instance.shown_modes(), instance.probed_modes(probed, name)
+    told = [("says", said, wanted), ("shows", shown, wanted), ("acts as", acted, {one: wanted[one] for one in acted})]
     return [
         f"{instance.url} {how} {found.get(place, 'nothing')} at {place[0]} for {_whom(place[1])}, expected {mode}"
-        for how, found in told.items()
-        for place, mode in wanted.items()
+        for how, found, expected in told
+        for place, mode in expected.items()
         if found.get(place) != mode
     ]
 

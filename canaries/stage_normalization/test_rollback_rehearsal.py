@@ -59,7 +59,7 @@ class Rehearsal:
     def wrong_modes(self, modes: Modes) -> list[str]:
         """Return where an instance of the preview does not say, show or act as these modes want."""
         late = await_modes(self.preview.instances, modes)
-        return late or [line for one in self.preview.instances for line in wrong_modes(one, modes, self.name)]
+        return late or [line for one in self.preview.instances for line in wrong_modes(one, modes, modes, self.name)]
 
     def wrong_after(self, action: Action, modes: Modes) -> list[str]:
         """Return what an action should have brought about on every instance, and has not. Raises UnusableError."""

@@ -12,7 +12,7 @@ from pytest_rollout.golden import bless as blessing, learn as learning
 from pytest_rollout.golden.asking import World
 from pytest_rollout.golden.bodies import Trial
 from pytest_rollout.golden.corpus import Corpus
-from pytest_rollout.golden.coverage import Row, coverage
+from pytest_rollout.golden.coverage import Row, coverage, unused_matchers
 from pytest_rollout.golden.endpoint import Site
 from pytest_rollout.golden.evaluate import Batches
 from pytest_rollout.golden.matrix import Matrix, judge_corpora, judge_matrix
@@ -97,6 +97,7 @@ class _Session:
         blessed = self._bless(results)
         self._learn()
         self._propose()
+        self._tell_unused()
         verdict = judge_corpora([matrix], blessed)
         return Report(
             results=results, verdict=verdict, blessed=blessed, notes=tuple(self.notes), coverage=self._coverage()
@@ -151,6 +152,11 @@ class _Session:
                 continue
             written = write_proposals(self.corpus.folder, cases)
             self.notes += [f"{base}: proposed {path}" for path in written]
+
+    def _tell_unused(self) -> None:
+        if set(self.corpus.cases) == set(self.corpus.every) and set(self.batches) == set(self.corpus.endpoint.modes):
+            for pattern in unused_matchers(self.corpus, self.batches):
+                self.notes.append(f"{self.corpus.endpoint.endpoint}: the endpoint's matcher at {pattern!r} met nothing")
 
     def _openapi(self) -> dict[str, Any]:
         replies = [batch.openapi for batch in self.batches.values() if isinstance(batch.openapi, Reply)]

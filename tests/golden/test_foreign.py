@@ -18,7 +18,13 @@ ROOT = Path(__file__).parents[2]
 CASES = 30
 Answer = Callable[[str, str, bytes], "tuple[int, str] | None"]
 """Method, path and body of a request to status and text of the answer; None is never to answer."""
-IDENTITY = json.dumps({"openapi": "3.1.0", "info": {"title": "Stage normalization sandbox", "version": "1"}})
+IDENTITY = json.dumps(
+    {
+        "openapi": "3.1.0",
+        "info": {"title": "Stage normalization sandbox", "version": "1"},
+        "components": {"schemas": {"StageError": {}}},
+    }
+)
 ENDPOINTS = ("/api/monte-carlo/simulate", "/api/portfolio/strategies", "/api/funds/{fundId}/companies")
 METRICS = "".join(f'stage_validation_mode{{endpoint="{one}"}} 2.0\n' for one in ENDPOINTS)
 MODES = {name: {"*": "enforce"} for name in ("monte_carlo", "strategies", "companies")}

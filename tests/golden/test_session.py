@@ -33,6 +33,13 @@ def test_a_run_that_passes_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not (tmp_path / "received").exists()
 
 
+def test_a_matcher_of_the_endpoint_that_meets_nothing_is_told(tmp_path: Path) -> None:
+    more = {**ENDPOINT["match"], "/stages/*/x": {"is": "ignore", "why": "no longer there"}}
+    report = session(tmp_path, Target(), changed(ENDPOINT, "/match", more))
+    assert report.notes == ("stages: the endpoint's matcher at '/stages/*/x' met nothing",)
+    assert report.verdict.verdict is Verdict.PASSED
+
+
 def test_an_older_received_file_does_not_stand_for_this_run(tmp_path: Path) -> None:
     bent = Target(bend=lambda _i, r, g: reply({}, g.status) if r.method == "POST" else g)
     session(tmp_path, bent)

@@ -81,9 +81,9 @@ class Call:
         if self.mode is Mode.OFF:
             return Checked(tuple(sent))
         behaviour = self.instance.behaviour
-        started = time.perf_counter()
+        started = behaviour.clock()
         findings = behaviour.examine(sent, behaviour.recognise, behaviour.nearest)
-        self._count(findings, len(sent), time.perf_counter() - started)
+        self._count(findings, len(sent), behaviour.clock() - started)
         if findings.unknown and self.mode is Mode.ENFORCE:
             raise RejectedError(findings)
         return Checked(behaviour.names(self.endpoint, sent, findings), findings)

@@ -48,7 +48,8 @@ def run_description(instance: Instance) -> None:
 
 
 def run_consistency(instance: Instance) -> None:
-    require("modes", [line for mode, cohort in OWN.items() for line in disagreeing(instance, cohort, mode, NAME)])
+    for mode, cohort in OWN.items():
+        require(mode, disagreeing(instance, cohort, mode, NAME))
 
 
 RUNS: dict[str, Callable[[Instance], None]] = {

@@ -23,7 +23,7 @@ GATES = {  # the gate that has the same limit as an alert
 }
 
 
-def modes(stage: Stage) -> list[object]:
+def modes(stage: Stage) -> list[bool | str]:
     """Return what everybody meets at the three endpoints, and the canary everywhere."""
     return [stage.wanted[f"{one.flag}@*"] for one in ENDPOINTS] + [stage.wanted[f"{COHORT_FLAG}@canary"]]
 

@@ -116,16 +116,24 @@ def _failures(world: World, limit: float) -> CheckResult:
     return judge_ratio(evidence, world.window, replace(world.demand, limit=limit))
 
 
-def _good(world: World, limit: float) -> CheckResult:
-    """Judge what another metric does not count as good."""
-    evidence = RatioEvidence(
+def _halves(world: World) -> RatioEvidence:
+    return RatioEvidence(
         bad=(),
         good=world.of("headers"),
         total=world.of("warned"),
         watch=world.watch("warned"),
         bad_watch=world.watch("headers"),
     )
-    return judge_ratio(evidence, world.window, replace(world.demand, limit=limit))
+
+
+def _good(world: World, limit: float) -> CheckResult:
+    """Judge what another metric does not count as good."""
+    return judge_ratio(_halves(world), world.window, replace(world.demand, limit=limit))
+
+
+def _behind(world: World, limit: float) -> CheckResult:
+    """Judge what another metric does not count as good against the window before."""
+    return _against(world, limit, (_halves(world), world.window), (_halves(world), earlier(world.window)))
 
 
 def _quantile(world: World, limit: float) -> CheckResult:
@@ -195,6 +203,7 @@ _JUDGES: Mapping[str, Callable[[World, float], CheckResult]] = {
     "before": _compared,
     "control": _controlled,
     "slower": _slower,
+    "behind": _behind,
 }
 KINDS = tuple(_JUDGES)
 SHARES = frozenset({"ratio", "failures", "good", "quantile"})
@@ -208,6 +217,7 @@ _METRICS: Mapping[str, tuple[str, ...]] = {
     "before": ("requests",),
     "control": ("requests", "control"),
     "slower": ("seconds",),
+    "behind": ("warned", "headers"),
 }
 
 

@@ -86,6 +86,16 @@ class Monitoring:
         alerts = self._get(f"{self.prometheus}/api/v1/alerts")["data"]["alerts"]
         return [one["labels"] for one in alerts if one["state"] == "firing"]
 
+    def tells(self) -> list[str]:
+        """Return the Alertmanagers that Prometheus tells of its alerts."""
+        active = self._get(f"{self.prometheus}/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
+        return [one["url"] for one in active]
+
+    def blind(self, alerts: Sequence[Alert]) -> list[str]:
+        """Return the alerts that have nothing to look at: their recorded series has no value at all."""
+        asked = {one.name: self._get(f"{self.prometheus}/api/v1/query?query={one.series}") for one in alerts}
+        return [name for name, answer in asked.items() if not answer["data"]["result"]]
+
     def known(self) -> list[Mapping[str, Any]]:
         """Return the alerts that Alertmanager has, with their state."""
         return list(self._get(f"{self.alertmanager}/api/v2/alerts"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,8 @@ COHORTS = (EVERYBODY, CANARY)
 SPREAD_SECONDS = 5.0
 """How long a flip may take to reach every instance: the API's promise."""
 HOLD_POLLS = 3
+ASKED = 5
+"""How often the front is asked for each instance that is known."""
 POLL_SECONDS = 0.1
 _GAUGES = {EVERYBODY: "stage_validation_mode", CANARY: "stage_validation_canary_mode"}
 _TIMEOUT = 5.0
@@ -149,6 +151,17 @@ def require_distinct(instances: tuple[Instance, ...]) -> None:
         if name in known:
             raise UnusableError(f"{known[name]} and {one.url} are both instance {name}")
         known[name] = one.url
+
+
+def strangers(front: Instance, known: Sequence[Instance]) -> list[str]:
+    """Return instances that answer at the front and are not among those known. Raises UnusableError."""
+    names = {one.get("/api/internal/modes")["instance"] for one in known}
+    seen = {
+        front.send(Ask("GET", "/api/deprecations", {})).headers.get("x-instance") for _ in range(ASKED * len(known))
+    }
+    if None in seen:
+        raise UnusableError(f"answers of {front.url} do not say in x-instance who gave them, so nobody knows them all")
+    return [f"instance {name} answers at {front.url} and is not among the known ones" for name in sorted(seen - names)]
 
 
 def wrong_modes(instance: Instance, wanted: Modes, probed: Iterable[tuple[str, str]], name: str) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from canaries.stage_normalization.endpoints import ENDPOINTS, MODES
@@ -22,6 +23,7 @@ from canaries.stage_normalization.instances import (
     UnusableError,
     await_modes,
     require,
+    strangers,
     wrong_modes,
 )
 from pytest_rollout.sources.flags import FlagReader
@@ -34,6 +36,8 @@ def test_every_instance_is_in_the_modes_of_the_flags(
     serving: tuple[Instance, ...], name: str, rollout_target: Any
 ) -> None:
     """Every instance says, shows and acts as the flags want it, for everybody and the canary, before and after."""
+    with httpx.Client(base_url=rollout_target.url, trust_env=False, timeout=5) as client:
+        require("instances", strangers(Instance(client), serving))
     wanted = flagged(rollout_target.flags_url)
     require(f"after {SPREAD_SECONDS:g} s", await_modes(serving, wanted))
     probed = [

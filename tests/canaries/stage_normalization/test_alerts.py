@@ -52,10 +52,16 @@ class World:
     known: list[Any] = field(default_factory=list)
     silences: list[Any] = field(default_factory=list)
     alerts: list[Any] | None = None
+    told: list[str] = field(default_factory=lambda: ["http://alertmanager/api/v2/alerts"])
+    recorded: list[Any] = field(default_factory=lambda: [{"value": [0, "0"]}])
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer as the three do; pass on to Prometheus what is for it."""
         told = {"/notifications": self.bodies, "/api/v2/alerts": self.known, "/api/v2/silences": self.silences}
+        if request.url.path == "/api/v1/alertmanagers":
+            return httpx.Response(200, json={"data": {"activeAlertmanagers": [{"url": url} for url in self.told]}})
+        if request.url.path == "/api/v1/query":
+            return httpx.Response(200, json={"data": {"result": self.recorded}})
         if request.url.path in told:
             return httpx.Response(200, json=told[request.url.path])
         if request.url.path == "/api/v1/alerts" and self.alerts is not None:
@@ -128,6 +134,20 @@ def test_noise_is_no_pass(monitoring: Monitoring, world: World, noise: Mapping[s
     with pytest.raises(AssertionError) as caught:
         quiet.test_rules_are_loaded_and_quiet(monitoring)
     assert str(caught.value).startswith(said)
+
+
+def test_quiet_that_nobody_would_hear_proves_nothing(monitoring: Monitoring, world: World) -> None:
+    world.told = ["http://other/api/v2/alerts"]
+    with pytest.raises(UnusableError, match="Prometheus does not tell http://alertmanager of its alerts"):
+        quiet.test_rules_are_loaded_and_quiet(monitoring)
+
+
+def test_alerts_without_anything_to_look_at_prove_nothing(monitoring: Monitoring, world: World) -> None:
+    world.recorded = []
+    with pytest.raises(
+        UnusableError, match="^StageValidationErrorRate, StageValidationLatency have nothing to look at"
+    ):
+        quiet.test_rules_are_loaded_and_quiet(monitoring)
 
 
 def test_pending_alerts_and_old_silences_are_quiet(monitoring: Monitoring, world: World) -> None:

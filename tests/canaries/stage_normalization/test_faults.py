@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 from canaries.stage_normalization import (
@@ -22,6 +23,7 @@ from canaries.stage_normalization.instances import (
     await_modes,
     fleet,
     require,
+    strangers,
     wrong_modes,
 )
 from canaries.stage_normalization.test_consistency import OWN, disagreeing
@@ -167,4 +169,20 @@ def test_addresses_have_to_name_instances_once(addresses: str) -> None:
 
 
 def target(url: str) -> Any:
-    return SimpleNamespace(flags_url=url)
+    """Return the environment; one of two instances answers in the place of the front."""
+    return SimpleNamespace(flags_url=url, url=url)
+
+
+def test_instance_that_nobody_has_named_is_seen(site: Open) -> None:
+    first, second = site().instances
+    assert strangers(first, [first, second]) == []
+    assert strangers(second, [first]) == [f"instance 2 answers at {second.url} and is not among the known ones"]
+
+
+def test_front_that_does_not_say_who_answers_is_unusable(site: Open) -> None:
+    known = site().instances[0]
+    silent = Instance(
+        httpx.Client(base_url="http://front", transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    )
+    with pytest.raises(UnusableError, match="answers of http://front do not say in x-instance who gave them"):
+        strangers(silent, [known])

@@ -156,10 +156,9 @@ def require_distinct(instances: tuple[Instance, ...]) -> None:
 def strangers(front: Instance, known: Sequence[Instance]) -> list[str]:
     """Return instances that answer at the front and are not among those known. Raises UnusableError."""
     names = {one.get("/api/internal/modes")["instance"] for one in known}
-    seen = {
-        front.send(Ask("GET", "/api/deprecations", {})).headers.get("x-instance") for _ in range(ASKED * len(known))
-    }
-    if None in seen:
+    asked = [front.send(Ask("GET", "/api/deprecations", {})) for _ in range(ASKED * len(known))]
+    seen = {answer.headers.get("x-instance", "") for answer in asked}
+    if "" in seen:
         raise UnusableError(f"answers of {front.url} do not say in x-instance who gave them, so nobody knows them all")
     return [f"instance {name} answers at {front.url} and is not among the known ones" for name in sorted(seen - names)]
 

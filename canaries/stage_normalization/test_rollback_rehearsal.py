@@ -52,7 +52,7 @@ class Rehearsal:
     ground: Ground
     version: str
     """Of the release under rollout."""
-    shown: list[Books]
+    shown: Books
     """What the preview answered before the migration."""
     name: str
 

@@ -7,17 +7,20 @@ from typing import Any
 import httpx
 import pytest
 
+from pytest_rollout.plan.loader import load_plan
 from sandbox.faults import UnknownFaultError, check_names
 from sandbox.normalization.behaviour import Behaviour
 from sandbox.normalization.config import Config
 from sandbox.normalization.faults import FAULTS, behaviour_with, steps_with
 from sandbox.normalization.instance import build
 from sandbox.normalization.migration.steps import Steps
+from sandbox.normalization.noticed import GATES, GOLDEN
 from tests.sandbox.hosting import asked
 from tests.sandbox.normalization.asking import companies, samples
 from tests.sandbox.normalization.battery import PROBES, observe
 from tests.sandbox.normalization.conftest import BEARER, TOKEN, Open
 
+ROOT = Path(__file__).parents[3]
 VALIDATIONS = "metric.stage_validation_validations_total"
 ERRORS = "metric.stage_validation_errors_total"
 HEADERS = "metric.stage_deprecation_header_emitted_total"
@@ -107,6 +110,17 @@ def test_every_fault_replaces_something_and_is_tested() -> None:
     assert all(behaviour_with([fault.name]) != Behaviour() for fault in FAULTS if fault.behaviour)
     assert all(steps_with([fault.name]) != Steps() for fault in FAULTS if fault.steps)
     assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 20
+
+
+def test_what_turns_red_is_there() -> None:
+    stages = load_plan(ROOT / "canaries/stage_normalization/stage-normalization.rollout.yaml").plan.stages
+    gates = {f"{stage.marker}/{gate.id}" for stage in stages for gate in stage.gates}
+    cases = {path.stem for path in (ROOT / "golden_payloads").glob("*/*.json")}
+    for check in {check for fault in FAULTS for check in fault.turns_red}:
+        place, _, name = check.partition("/")
+        assert name.partition("/")[0] in cases if place == "golden" else check in gates, check
+    noticed = {*GOLDEN, *(fault for faults in GATES.values() for fault in faults)}
+    assert noticed == {fault.name for fault in FAULTS}
 
 
 def observed(template: Path, folder: Path, *faults: str) -> dict[str, Any]:

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from canaries.stage_normalization.endpoints import STAGES
+from canaries.stage_normalization.instances import UnusableError
 
 CHECKS = ("keys", "other-columns", "mapping", "canonical", "sums", "audited")
 """What a verification has to have looked at, every one."""
 DEADLINE_SECONDS = 60.0
+_DONE, _REFUSED = 0, 1
 Report = Mapping[str, Any]
 
 
 class MigrationError(AssertionError):
-    """The migration refused, or ended with a failure."""
+    """The migration refused."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Migration:
         """Run it and return its answers. Raises MigrationError with what it complains about."""
         code, answers, said = self._run(words)
         if code:
-            raise MigrationError(f"normalize-stages {words[0]} ended with exit code {code}: {said}")
+            raise MigrationError(f"normalize-stages {words[0]} refused: {said}")
         return answers
 
     def plan(self) -> Report:
@@ -52,10 +54,10 @@ class Migration:
         return self.run("--apply", digest, "--batch-size", str(batch))
 
     def verify(self, snapshot: Path) -> Report:
-        """Return the comparison with a snapshot from before, passed or not. Raises MigrationError without one."""
+        """Return the comparison with a snapshot from before, passed or not. Raises UnusableError without one."""
         _code, answers, said = self._run(("--verify", str(snapshot)))
         if len(answers) != 1:
-            raise MigrationError(f"normalize-stages --verify gave no report: {said}")
+            raise UnusableError(f"normalize-stages --verify gave no report: {said}")
         return answers[0]
 
     def quarantine(self) -> list[Report]:
@@ -74,6 +76,8 @@ class Migration:
 
     def _run(self, words: Sequence[str]) -> tuple[int, list[Report], str]:
         code, answers, said = self.start(words)
+        if code not in (_DONE, _REFUSED):
+            raise UnusableError(f"normalize-stages {words[0]} ended with exit code {code}: {said.strip()[-400:]}")
         return code, [json.loads(line) for line in answers.splitlines()], said.strip()[-400:]
 
 

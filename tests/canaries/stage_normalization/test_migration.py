@@ -172,7 +172,7 @@ def test_snapshot_from_after_the_migration_shows_nothing(database: Path, tmp_pat
 
 
 def test_without_a_snapshot_nothing_is_verified(database: Path, tmp_path: Path) -> None:
-    with pytest.raises(MigrationError, match=r"--verify gave no report: .*is not a snapshot"):
+    with pytest.raises(UnusableError, match=r"--verify gave no report: .*is not a snapshot"):
         clean.test_serving_data_is_migrated(
             migration_in_process(database), {"STAGE_SNAPSHOT": str(tmp_path / "gone")}, nowhere
         )
@@ -188,9 +188,16 @@ def test_scan_that_writes_is_seen(database: Path) -> None:
         scan.test_scan_changes_nothing_and_knows_every_value(writing, nowhere)
 
 
-def test_command_that_fails_says_why() -> None:
-    with pytest.raises(MigrationError, match=r"^normalize-stages --plan ended with exit code 3: no such thing$"):
-        Migration.of("sh -c 'echo no such thing >&2; exit 3'").plan()
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        (1, MigrationError, "normalize-stages --plan refused: no such thing"),
+        (2, UnusableError, "normalize-stages --plan ended with exit code 2: no such thing"),
+    ],
+)
+def test_command_that_fails_says_why(code: int, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=f"^{said}$"):
+        Migration.of(f"sh -c 'echo no such thing >&2; exit {code}'").plan()
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,8 @@ NOTICED = {
     ("headers-missing-on-companies", "modes"): ACTED.format("off", "companies"),
     ("label-raw-path", "labels"): "has endpoint='/api/funds/",
     ("label-raw-cardinality", "labels"): "stage_validation_duration_seconds has cardinality='",
+    ("errors-counter-missing", "labels"): "there is no family stage_validation_errors",
+    ("headers-counter-missing", "labels"): "there is no family stage_deprecation_header_emitted",
     ("openapi-without-headers", "api-description"): "does not describe the header deprecation",
     ("deprecations-empty", "api-description"): "no deprecation names /api/monte-carlo/simulate",
     ("enforce-lets-pass", "consistency"): TAKEN.format("strategies", "serie-a") + "warned",

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +21,7 @@ from sandbox.faults import FAULTS as PRISMA
 from sandbox.normalization import system
 from sandbox.normalization.faults import FAULTS
 from sandbox.normalization.system import Deployed, FlagSetting, Normalization, RunningNormalization
+from tests.sandbox.processes import eventually
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = {
@@ -41,14 +42,6 @@ VARIABLES = {
 FLAGS = ["STAGE_VALIDATION_MODE=canary:warn", "STAGE_VALIDATION_MODE=*:off", "STAGE_VALIDATION_MODE_COMPANIES=*:warn"]
 
 State = dict[str, Any]
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 15) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (result := holds()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return result
 
 
 @pytest.fixture(scope="module")

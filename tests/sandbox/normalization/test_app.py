@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,31 +19,13 @@ import pytest
 
 from sandbox.normalization.app import main
 from tests.sandbox.normalization.asking import companies, samples
+from tests.sandbox.processes import children, eventually, gone
 
 ROOT = Path(__file__).parents[3]
 APP = [sys.executable, "-m", "sandbox.normalization.app"]
 INSTANCES = 2
 
 State = dict[str, Any]
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (result := holds()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return result
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 @contextmanager

@@ -77,6 +77,9 @@ def _missed(before: _Both, here: _Both, rose: Sequence[Rise]) -> float:
 
 def _summed(series: Sequence[Series], *, unborn: float | None = None) -> Iterator[tuple[float, float]]:
     """Yield what several series showed together, whenever all of them did; ``unborn``: before its first sample."""
+    if len(series) == 1:  # nearly always
+        yield from series[0].samples
+        return
     values = [dict(one.samples) for one in series]
     firsts = [min(samples, default=math.inf) for samples in values]
     for at in sorted(set().union(*values)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from random import Random
 from typing import TypeAlias
 
@@ -32,6 +33,9 @@ BOUNDS = ("0.1", "0.25", "+Inf")
 BAD = {"code": "500"}
 GOOD = {"code": "200"}
 
+_KEPT = 2048
+"""Worlds that are kept, with their verdicts: properties are asked of the same ones."""
+
 Group: TypeAlias = tuple[Series, ...]
 Change: TypeAlias = Callable[[Series], Series | None]
 """What becomes of a series; None takes it away."""
@@ -54,9 +58,13 @@ class World:
     demand: Demand
     limit: float = 0.5
 
+    @cached_property
+    def _verdict(self) -> CheckResult:
+        return _JUDGES[self.kind](self, self.limit)
+
     def judged(self) -> CheckResult:
         """Have it judged by its limit."""
-        return _JUDGES[self.kind](self, self.limit)
+        return self._verdict
 
     def within(self, limit: float) -> World:
         """Return it with another limit."""
@@ -356,6 +364,7 @@ def replace_base(process: Process, le: str) -> Process:
     return replace(process, base=process.base + process.base // 9 * BOUNDS.index(le))
 
 
+@lru_cache(_KEPT)
 def build(seed: int, *kinds: str) -> World:
     """Return the world of a seed, of some kinds or of any, with a limit that is hard to meet or easy."""
     random = Random(seed)  # noqa: S311 - not a secret

@@ -17,7 +17,7 @@ from pytest_rollout.plan.loader import load_plan
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "canaries" / "stage_normalization"
-DEADLINE_SECONDS = 300
+DEADLINE_SECONDS = 420
 
 
 def rehearse(reports: Path, stage: str) -> tuple[int, dict[str, Any], str]:

@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from pytest_rollout.flags.writer import FlagWriter
 
 from canaries.stage_normalization.alerts import Monitoring
-from canaries.stage_normalization.instances import Instance, fleet
+from canaries.stage_normalization.instances import Instance, UnusableError, fleet
 from canaries.stage_normalization.migration import Migration
 from canaries.stage_normalization.rehearsal import Preview, borrowed
+from pytest_rollout.flags.writer import FlagWriter
 from pytest_rollout.sources.http import Http
 
 
@@ -73,6 +73,8 @@ def borrowed_preview(
 @pytest.fixture
 def monitoring(rollout_target: Any, rollout_variables: Any) -> Iterator[Monitoring]:
     """Return Prometheus, Alertmanager, the receiver of alerts, and the file of rules."""
+    if rollout_target.prometheus is None:
+        raise UnusableError("the environment has no prometheus, so nobody knows its alerts")
     with httpx.Client(trust_env=False, timeout=5) as http:
         yield Monitoring(
             http,

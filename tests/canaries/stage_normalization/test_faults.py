@@ -138,6 +138,11 @@ def test_without_flags_no_mode_is_wanted(site: Open, monkeypatch: pytest.MonkeyP
         modes.flagged(site("flags-down").url)
 
 
+def test_without_a_flag_service_no_mode_is_wanted() -> None:
+    with pytest.raises(UnusableError, match=r"^the environment has no flag service, so nobody knows which modes are"):
+        modes.flagged(None)
+
+
 def test_flags_that_turn_meanwhile_prove_nothing(site: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     restless = site()
     wanted: Modes = dict.fromkeys(EVERYWHERE, "warn")

@@ -90,6 +90,8 @@ GATES: Mapping[str, tuple[str, ...]] = {
     "modes 123456": ("mode-gauge-lies",),
     "modes 1234": ("headers-missing-on-companies",),
     "labels 123": ("label-raw-path", "label-raw-cardinality", "metrics-down"),
+    "labels 1": ("headers-counter-missing", "errors-counter-missing"),
+    "bounded-labels 1": ("label-raw-path",),
     "api-description 1": ("openapi-without-headers", "deprecations-empty"),
     "migration-clean 3": (
         "migration-defaults-unknown",
@@ -100,10 +102,10 @@ GATES: Mapping[str, tuple[str, ...]] = {
     "data-scan 2": ("migration-plan-writes",),
     "validator-p99 1": ("slow-validator", "no-traffic"),
     "metrics-arriving 1": ("scrape-misses-instance", "prometheus-down"),
-    "alert-dry-run 1": ("rules-not-loaded", "alert-never-sent"),
+    "alert-dry-run 1": ("rules-not-loaded", "alert-never-sent", "alerts-silenced"),
     "alerts-quiet 1": ("rules-not-loaded", "alerts-silenced"),
     "validator-errors 1": ("no-traffic",),
-    "server-errors 1": ("no-traffic",),
+    "server-errors 1": ("no-traffic", "alias-500"),
     "header-coverage 1": ("no-traffic",),
     "request-latency 2": ("canary-slow",),
 }

@@ -15,6 +15,9 @@ from sandbox.normalization.faults import FAULTS, behaviour_with, steps_with
 from sandbox.normalization.instance import build
 from sandbox.normalization.migration.steps import Steps
 from sandbox.normalization.noticed import GATES, GOLDEN
+from tests.canaries.stage_normalization.test_faults import NOTICED
+from tests.canaries.stage_normalization.test_migration import NOTICED as REHEARSED
+from tests.golden.test_corpora import CAUGHT
 from tests.sandbox.hosting import asked
 from tests.sandbox.normalization.asking import companies, samples
 from tests.sandbox.normalization.battery import PROBES, observe
@@ -121,6 +124,13 @@ def test_what_turns_red_is_there() -> None:
         assert name.partition("/")[0] in cases if place == "golden" else check in gates, check
     noticed = {*GOLDEN, *(fault for faults in GATES.values() for fault in faults)}
     assert noticed == {fault.name for fault in FAULTS}
+
+
+def test_what_turns_red_is_what_the_canaries_and_golden_payloads_tests_see() -> None:
+    assert {fault: result for fault, (result, _) in CAUGHT.items()} == GOLDEN
+    red = {(fault, place.partition(" ")[0]) for place, faults in GATES.items() for fault in faults}
+    assert NOTICED.keys() <= red
+    assert {(fault, "migration-rehearsal") for fault in REHEARSED} <= red
 
 
 def observed(template: Path, folder: Path, *faults: str) -> dict[str, Any]:

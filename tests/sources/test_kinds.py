@@ -777,3 +777,28 @@ def test_good_ones_of_the_same_metric_leave_the_rest(past: Past) -> None:
         Reason.UNKNOWN_LABEL,
         "no series of 'total' has the label 'cod' that tells what is bad; labels there: __name__, code, job",
     )
+
+
+def test_the_share_slower_than_a_bound_is_compared(past: Past) -> None:
+    def side(cohort: str, le: str) -> dict[str, Any]:
+        sides = {"good": f'lat_bucket{{cohort="{cohort}",le="{le}"}}', "total": f'lat_count{{cohort="{cohort}"}}'}
+        return {"ratio": sides}
+
+    def gate(cohort: str, le: str = "0.1") -> dict[str, Any]:
+        compared = {"now": side(cohort, le), "control": side("main", le), "absolute": "2%"}
+        return {"baseline": compared, "at_most": "10%", "over": "30m"}
+
+    told: list[tuple[Labels, list[float | None]]] = []
+    for cohort, fast in (("main", 49), ("like", 49), ("slow", 40)):
+        labels = {"job": "shop", "instance": "a", "cohort": cohort}
+        told += [
+            ({**labels, "__name__": "lat_bucket", "le": "0.1"}, ramp(fast)),
+            ({**labels, "__name__": "lat_bucket", "le": "+Inf"}, ramp(50)),
+            ({**labels, "__name__": "lat_count"}, ramp(50)),
+        ]
+    past.write(*told)
+    assert past.judged(gate("like")).verdict is PASSED
+    assert past.judged(gate("slow")).verdict is BREACHED
+    assert past.judged(gate("slow", "0.10")).reason is Reason.NO_DATA
+    past.bent.exporters["lat_bucket"] = {("shop", "a")}
+    assert past.said(gate("slow", "0.10"))[:2] == (INCONCLUSIVE, Reason.NO_DATA)

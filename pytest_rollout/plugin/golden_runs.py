@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -107,7 +108,8 @@ class Goldens:
     def _shared(self, folder: Path, keys: Collection[str]) -> dict[str, CheckResult]:
         from pytest_rollout.verdict import CheckResult
 
-        kept = self.run_folder / f"{self.corpus(folder).endpoint.endpoint}.json"
+        mark = hashlib.sha256(str(folder).encode()).hexdigest()[:16]  # two folders may have one name
+        kept = self.run_folder / f"{folder.name}-{mark}.json"
         with kept.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not kept.exists():

@@ -148,6 +148,16 @@ def test_two_cases_of_one_id_are_an_error(bench: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*ok.json:3:9: the id 'ok' is that of another case: *"])
 
 
+def test_two_folders_of_one_name_are_two_corpora(bench: pytest.Pytester) -> None:
+    """Each has an item of the same name; neither may take over what the other showed."""
+    alike = {**changed(VALID, "/id", "other"), "expect": dict.fromkeys(MODES, VALID["expect"]["off"])}
+    write_corpus(bench.path / "golden" / "again", [alike], SERVED)
+    result = bench.runpytest_inprocess(*PLAIN, "golden", "-k", "modes")
+    assert outcomes(result) == {"passed": 1, "failed": 1}
+    result.stdout.fnmatch_lines(["*modes: INCONCLUSIVE (modes-alike)*"])
+    assert result.ret == 1
+
+
 def test_collecting_asks_nobody(bench: pytest.Pytester, target: Target) -> None:
     result = bench.runpytest_inprocess(*PLAIN, "--collect-only", "-q", "golden")
     assert result.ret == 0

@@ -218,6 +218,11 @@ def start_python(
     return Component(name, argv, directory, ready="/healthz", env={"PYTHONPATH": path, **(env or {})})
 
 
+def module_command(module: str) -> list[str]:
+    """Return a command line that runs a module of the sandbox from any folder."""
+    return ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", module]
+
+
 def find_binary(name: str) -> str:
     """Return the path of a program by its upstream or its Debian name, or raise MissingBinaryError."""
     names = [name] if name == "prometheus" else [name, f"prometheus-{name}"]

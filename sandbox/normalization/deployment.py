@@ -5,7 +5,6 @@ The instances are processes of their own, as in reality: each has its own metric
 
 import os
 import secrets
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,20 +13,19 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sandbox.components import ROOT, Component, start_python
-from sandbox.normalization.config import Config
+from sandbox.components import Component, module_command, start_python
+from sandbox.normalization.config import COMPANIES, PROPAGATION_SECONDS, Config
 from sandbox.normalization.db import DATABASE, open_database
-from sandbox.normalization.faults import HALFWAY
 from sandbox.normalization.front import Front
 from sandbox.normalization.migrate import migrate_all
 from sandbox.normalization.mode_store import ModeStore
 from sandbox.normalization.modes import EVERYBODY, Endpoint, Mode, ModeWish
+from sandbox.normalization.noticed import HALFWAY
 from sandbox.normalization.releases import Release, wanted_in
-from sandbox.normalization.seed import COMPANIES, seed
+from sandbox.normalization.seed import seed
 from sandbox.supervision import Supervision
 
 INSTANCES = 2
-PROPAGATION_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -110,11 +108,6 @@ class Deployment:
         """Return the command line of this release's migration, faults and all."""
         chosen = [part for name in sorted(self._wish.faults) for part in ("--fault", name)]
         return [*module_command("sandbox.normalization.migrate"), "--database", str(self.database), *chosen]
-
-
-def module_command(module: str) -> list[str]:
-    """Return a command line that runs a module of the sandbox from any folder."""
-    return ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", module]
 
 
 def create_database(directory: Path, modes: Mapping[Endpoint, Mode], companies: int = COMPANIES) -> Path:

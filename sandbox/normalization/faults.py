@@ -11,7 +11,7 @@ from sandbox.normalization import deviations as api, openapi
 from sandbox.normalization.behaviour import Behaviour
 from sandbox.normalization.migration import deviations as migration
 from sandbox.normalization.migration.steps import Steps
-from sandbox.normalization.noticed import turns_red
+from sandbox.normalization.noticed import HALFWAY, NO_RULES, NO_TRAFFIC, NOT_SENT, SCRAPES_ONE, SILENCED, turns_red
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,6 @@ def _fault(
 ) -> Fault:
     return Fault(name, does, turns_red(name), behaviour or {}, steps or {})
 
-
-SCRAPES_ONE, NO_RULES, NOT_SENT = "scrape-misses-instance", "rules-not-loaded", "alert-never-sent"
-SILENCED, NO_TRAFFIC, HALFWAY = "alerts-silenced", "no-traffic", "release-stops-halfway"
 
 FAULTS: tuple[Fault, ...] = (
     _fault("enforce-lets-pass", "enforce acts as warn at the strategies", {"mode": api.enforce_is_warn}),

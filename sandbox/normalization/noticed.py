@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+SCRAPES_ONE, NO_RULES, NOT_SENT = "scrape-misses-instance", "rules-not-loaded", "alert-never-sent"
+SILENCED, NO_TRAFFIC, HALFWAY = "alerts-silenced", "no-traffic", "release-stops-halfway"
+"""The faults that those look for who start the system and its monitoring."""
 GOLDEN: Mapping[str, str] = {
     "enforce-lets-pass": "ps-typo/enforce",
     "off-warns": "al-typo/off",

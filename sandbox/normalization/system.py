@@ -14,13 +14,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
-from sandbox.components import ROOT, Component, Job, ScrapeConfig, configure_prometheus, request, start_python
+from sandbox.components import (
+    ROOT,
+    Component,
+    Job,
+    ScrapeConfig,
+    configure_prometheus,
+    module_command,
+    request,
+    start_python,
+)
 from sandbox.flag_texts import read_flag
-from sandbox.normalization.app import TOKEN_VARIABLE
-from sandbox.normalization.deployment import PROPAGATION_SECONDS, module_command
-from sandbox.normalization.faults import NO_RULES, NO_TRAFFIC, NOT_SENT, SCRAPES_ONE, SILENCED
+from sandbox.normalization.config import COMPANIES, PROPAGATION_SECONDS, TOKEN_VARIABLE
 from sandbox.normalization.modes import ENDPOINTS, EVERYBODY, FLAG, Mode
-from sandbox.normalization.seed import COMPANIES
+from sandbox.normalization.noticed import NO_RULES, NO_TRAFFIC, NOT_SENT, SCRAPES_ONE, SILENCED
 from sandbox.stack import Keep
 
 RULES = ROOT / "deploy" / "stage_normalization" / "alerts.rules.yml"

@@ -9,9 +9,10 @@ import pytest
 
 from pytest_rollout.judge.slot import SlotState
 from pytest_rollout.plan.gates import KINDS, Gate
-from pytest_rollout.plan.kinds import Baseline, Burn, CanaryHistory, Streak
+from pytest_rollout.plan.kinds import Baseline, Burn, CanaryHistory
 from pytest_rollout.plan.loader import load_plan
 from pytest_rollout.plan.schedule import Schedule
+from pytest_rollout.plan.several import Streak
 from pytest_rollout.verdict import Reason
 from sandbox.faults import FAULTS
 

@@ -27,8 +27,9 @@ from pytest_rollout.judge.several import (
 from pytest_rollout.judge.share import RatioEvidence, judge_ratio
 from pytest_rollout.judge.value import judge_counter
 from pytest_rollout.plan.gates import Gate
-from pytest_rollout.plan.kinds import AtLeast, Burn, BurnPair, Counter, Quantile, Ratio
+from pytest_rollout.plan.kinds import Burn, BurnPair, Counter, Quantile, Ratio
 from pytest_rollout.plan.promql import parse_selector
+from pytest_rollout.plan.several import AtLeast
 from pytest_rollout.sources.native import NativeBucket, histogram, told_throughout
 from pytest_rollout.sources.prometheus import Prometheus
 from pytest_rollout.target import Target

@@ -9,8 +9,8 @@ import pytest
 
 from pytest_rollout.errors import PlanError
 from pytest_rollout.plan.gates import Gate
-from pytest_rollout.plan.kinds import AtLeast
 from pytest_rollout.plan.loader import load_plan
+from pytest_rollout.plan.several import AtLeast
 
 PLAN = """\
 rollout: shop

@@ -5,15 +5,15 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
-from pytest_rollout.errors import EnvironmentUnready, PlanError
+from pytest_rollout.errors import EnvironmentUnready, PlanError, SourceError
 from pytest_rollout.flags.turn import STABLE, Note, Pace, Turned, Wish, is_split, read_all, turn
-from pytest_rollout.flags.writer import EVERYBODY, FlagWriter
-from pytest_rollout.judge.history import FlagReading
+from pytest_rollout.flags.writer import EVERYBODY, FlagWriter, Snapshot
+from pytest_rollout.judge.history import FlagReading, is_same
 from pytest_rollout.plan.model import Plan
 from pytest_rollout.plan.rollback import REFERENCE, Action, is_secret
 from pytest_rollout.plan.strict import did_you_mean
@@ -84,9 +84,12 @@ class Ground:
             if not self.variables.get(name):
                 raise EnvironmentUnready(f"the environment variable {name} is not set; export it")
         try:
-            return shlex.split(REFERENCE.sub(lambda found: self.variables[found[1]], line))
+            words = shlex.split(REFERENCE.sub(lambda found: self.variables[found[1]], line))
         except ValueError as exc:
             raise EnvironmentUnready(f"{line!r} is no command line once its variables are filled in: {exc}") from exc
+        if not words:
+            raise EnvironmentUnready(f"{line!r} is empty once its variables are filled in; export them")
+        return words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,17 +193,48 @@ def _set(wish: Wish, ground: Ground, note: Note, pace: Pace | None) -> tuple[Ste
         return tuple(
             Step(what=_what(flag, value), done=False, message=_NO_SERVICE) for flag, value in wish.values.items()
         )
-    return tuple(_step(one, wish, ground) for one in turn(wish, ground.flags, ground.reader, note, pace))
+    wish = replace(wish, cohorts=_whom(wish, _listed(ground.flags)))
+    turned = turn(wish, ground.flags, ground.reader, note, pace)
+    after = _listed(ground.flags)
+    return tuple(_step(one, wish, ground, _others(one, after)) for one in turned)
 
 
-def _step(turned: Turned, wish: Wish, ground: Ground) -> Step:
+def _listed(writer: FlagWriter) -> Snapshot | str:
+    """Return every rule of the service, or why nobody knows them."""
+    try:
+        return writer.snapshot()
+    except (SourceError, ValueError) as exc:
+        return str(exc)
+
+
+def _whom(wish: Wish, listed: Snapshot | str) -> Mapping[str, Sequence[str]]:
+    """Return for whom each flag has to be read: the cohorts of the plan, and whoever has a value of their own."""
+    rules = {} if isinstance(listed, str) else listed
+    own = {flag: rules[flag].cohorts if flag in rules else () for flag in wish.values}
+    return {flag: sorted({*wish.cohorts.get(flag, ()), *own[flag]}) for flag in wish.values}
+
+
+def _others(turned: Turned, listed: Snapshot | str) -> str:
+    """Say who has another value in the end; a flag that the service does not list is one of several flags at once."""
+    if isinstance(listed, str):
+        return f"nobody knows who else has a value of their own: {listed}"
+    rules = listed.get(turned.flag)
+    own = rules.cohorts if rules else {}
+    others = {cohort: value for cohort, value in own.items() if not is_same(value, turned.wanted)}
+    return f"others have a value of their own: {others}" if others else ""
+
+
+def _step(turned: Turned, wish: Wish, ground: Ground, others: str) -> Step:
     said = f"was {_words(turned.before)}, is {_words(turned.after)}"
     said += f"; taken away: what {', '.join(map(repr, turned.freed))} had of its own" if turned.freed else ""
     if not turned.confirmed:
         late = f"the service took it, but it was not read so {STABLE} times in a row within "
         said += f"; {turned.fault or late + format_duration(wish.within)}"
+    elif others:
+        said += f"; {others}"
+    done = turned.confirmed and not others
     what = _what(turned.flag, turned.wanted)
-    return Step(what=what, done=turned.confirmed, message=ground.redacted(said), readings=turned.after)
+    return Step(what=what, done=done, message=ground.redacted(said), readings=turned.after)
 
 
 def _what(flag: str, value: bool | str) -> str:

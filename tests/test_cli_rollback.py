@@ -226,6 +226,8 @@ def test_a_service_that_takes_one_flag_and_dies(monkeypatch: pytest.MonkeyPatch)
         if asked.method == "PUT":
             changed.append(key)
             return Reply({"revision": 1}) if len(changed) == 1 else Reply(b"", 503)
+        if asked.method == "GET":
+            return Reply({"flags": {}})
         value = "warn" if key in changed[:1] else "enforce"
         return Reply({"key": key, "value": value, "reason": "STATIC"})
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_rollout.errors import PlanError
+from pytest_rollout.errors import PlanError, SourceUnreachable
 from pytest_rollout.plan.model import Plan
 from pytest_rollout.plan.rollback import Action
 from pytest_rollout.playbook import Ground, Outcome, Step, carry_out, find_action, prospect
@@ -86,6 +86,43 @@ def test_flags_are_set_for_everybody_and_said_to_be(service: Service, tmp_path: 
         "was True for everybody, is False for everybody",
     ]
     assert service.rules == {"MODE": {"*": "warn"}, "READS": {"*": False}}
+
+
+def test_a_cohort_that_no_stage_names_loses_its_own_value_too(service: Service, tmp_path: Path) -> None:
+    service.rules["READS"]["beta"] = True
+    outcome = done("warn", ground(service, tmp_path))
+    assert outcome.confirmed
+    assert outcome.steps[1].message == (
+        "was True for everybody, True for 'beta', is False for everybody, False for 'beta'; "
+        "taken away: what 'beta' had of its own"
+    )
+    assert service.rules["READS"] == {"*": False}
+
+
+def test_a_cohort_that_comes_meanwhile_is_named(service: Service, tmp_path: Path) -> None:
+    def meanwhile(method: str, flag: str) -> None:
+        if (method, flag) == ("PUT", "READS"):
+            service.rules["READS"]["late"] = True
+
+    service.before = meanwhile
+    outcome = done("warn", ground(service, tmp_path))
+    assert not outcome.confirmed
+    assert outcome.steps[1].message == (
+        "was True for everybody, is False for everybody; others have a value of their own: {'late': True}"
+    )
+
+
+def test_a_service_that_does_not_list_its_rules_confirms_nothing(service: Service, tmp_path: Path) -> None:
+    def silent(method: str, _flag: str) -> None:
+        if method == "GET":
+            raise SourceUnreachable("no list")
+
+    service.before = silent
+    outcome = done("warn", ground(service, tmp_path))
+    assert not any(step.done for step in outcome.steps)
+    assert outcome.steps[1].message == (
+        "was True for everybody, is False for everybody; nobody knows who else has a value of their own: no list"
+    )
 
 
 def test_what_is_partly_done_says_which_part(service: Service, tmp_path: Path) -> None:
@@ -251,6 +288,10 @@ def test_a_secret_is_not_shown_half(service: Service, tmp_path: Path) -> None:
 NOT_STARTED = {
     "a variable that is not set": ("${DEPLOI} x", "not started: the environment variable DEPLOI is not set; export it"),
     "a variable that is empty": ("${EMPTY} x", "not started: the environment variable EMPTY is not set; export it"),
+    "a variable that is blank": (
+        "${BLANK}",
+        "not started: '${BLANK}' is empty once its variables are filled in; export them",
+    ),
     "no such program": (
         "${NOWHERE} x",
         "not started: [Errno 2] No such file or directory: '/nowhere/at-all'",
@@ -266,7 +307,7 @@ NOT_STARTED = {
 def test_a_command_that_cannot_be_started_is_not_confirmed(
     service: Service, tmp_path: Path, line: str, said: str
 ) -> None:
-    where = ground(service, tmp_path, EMPTY="", NOWHERE="/nowhere/at-all", QUOTE="'")
+    where = ground(service, tmp_path, EMPTY="", BLANK=" ", NOWHERE="/nowhere/at-all", QUOTE="'")
     outcome = run(where, line)
     assert (outcome.confirmed, outcome.steps[0].message) == (False, said)
 

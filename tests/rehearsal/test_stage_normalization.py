@@ -23,6 +23,7 @@ DEADLINE_SECONDS = 420
 def rehearse(reports: Path, stage: str) -> tuple[int, dict[str, Any], str]:
     """Return exit code, verdict document and output of ``pytest -m stage``."""
     argv = [sys.executable, "-m", "pytest", str(FOLDER), "-m", stage, "-p", "no:cacheprovider", "--rollout-push=never"]
+    argv += ["--rollout-wait=5m"]  # on a busy machine
     argv += [f"--rollout-reports={reports}", f"--rollout-evidence={reports / 'evidence.db'}"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False)
     return done.returncode, json.loads((reports / "verdict.json").read_text()), done.stdout + done.stderr

@@ -132,10 +132,10 @@ def system(template: Path, folder: Path, *faults: str) -> Iterator[dict[str, str
         yield {"STAGE_API_INSTANCES": ",".join(places), "STAGE_API_FLAGS_TOKEN": TOKEN}
 
 
-def run(corpus: Corpus, variables: Mapping[str, str], received: Path) -> Report:
+def run(corpus: Corpus, variables: Mapping[str, str], received: Path, *modes: str) -> Report:
     http = Http(10.0)
     try:
-        wishes = Wishes(modes=corpus.endpoint.modes, received=received)
+        wishes = Wishes(modes=modes or corpus.endpoint.modes, received=received)
         return run_corpus(corpus, World(wire_over(http)), variables, wishes)
     finally:
         http.close()
@@ -176,13 +176,13 @@ def test_a_fault_is_caught_by_a_named_case(
     template: Path, tmp_path: Path, corpora: dict[str, Corpus], fault: str
 ) -> None:
     name, said = CAUGHT[fault]
-    case = name.partition("/")[0]
+    case, _, mode = name.partition("/")
     corpus = next(corpus for corpus in corpora.values() if case in corpus.cases)
     with system(template, tmp_path, fault) as variables:
-        report = run(corpus.only([case]), variables, tmp_path / "received")
+        modes = () if mode == "matrix" else (mode,)
+        report = run(corpus.only([case]), variables, tmp_path / "received", *modes)
     assert report.results[name].verdict is not Verdict.PASSED
     assert said in report.results[name].message
-    assert report.verdict.verdict is not Verdict.PASSED
 
 
 def test_the_whole_system_is_a_go_as_a_gate_of_a_stage(tmp_path: Path) -> None:

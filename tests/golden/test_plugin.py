@@ -265,7 +265,7 @@ def test_blessings_that_are_refused_before_anything_is_sent(
     committed: pytest.Pytester, target: Target, words: tuple[str, ...], environment: dict[str, str], said: str
 ) -> None:
     committed._monkeypatch.setenv("CI", environment.get("CI", ""))
-    result = committed.runpytest_subprocess(*PLAIN, *words)
+    result = committed.runpytest_inprocess(*PLAIN, *words)
     assert result.ret == 4
     assert target.asked == []
     (result.stderr if result.errlines else result.stdout).fnmatch_lines([said])
@@ -273,7 +273,7 @@ def test_blessings_that_are_refused_before_anything_is_sent(
 
 def test_a_dirty_tree_is_refused(committed: pytest.Pytester) -> None:
     (committed.path / "notes.txt").write_text("x")
-    result = committed.runpytest_subprocess(*PLAIN, *BLESS)
+    result = committed.runpytest_inprocess(*PLAIN, *BLESS)
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*the tree has changes that are not committed (notes.txt): commit or undo*"])
 

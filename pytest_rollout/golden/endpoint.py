@@ -183,9 +183,11 @@ class Endpoint(Entry):
     shared: StrictStr | None = None
     endpoint: Name
     cases: Annotated[int, Field(ge=1, strict=True)] | None = None
-    """At least so many case files are in the folder, so that one which is taken away is missed."""
+    """So many case files are in the folder: one which is taken away is missed."""
     request: Route
     instances: StrictStr | tuple[StrictStr, ...]
+    instance_count: Annotated[int, Field(ge=1, strict=True)]
+    """So many instances there are: one which is left out is missed."""
     headers: Headers = Field(default_factory=dict)
     timeout: Span = 10.0
     identity: Identity
@@ -238,9 +240,22 @@ class Site:
         self._variables = variables
         given = [endpoint.instances] if isinstance(endpoint.instances, str) else endpoint.instances
         places = [place.strip().rstrip("/") for text in given for place in self.filled(text).split(",")]
-        self.instances = tuple(dict.fromkeys(place for place in places if place))
-        if not self.instances or not all(place.startswith(("http://", "https://")) for place in self.instances):
-            raise EnvironmentUnready(f"{endpoint.endpoint}: 'instances' has to name addresses such as http://host:80")
+        self.instances = tuple(place for place in places if place)
+        if fault := self._fault():
+            raise EnvironmentUnready(f"{endpoint.endpoint}: {fault}")
+
+    def _fault(self) -> str:
+        """Return what is wrong with the addresses, without showing any; nothing if they can be used."""
+        places, wanted = self.instances, self.endpoint.instance_count
+        if not places or not all(place.startswith(("http://", "https://")) for place in places):
+            return "'instances' has to name addresses such as http://host:80"
+        if any("@" in urlsplit(place).netloc for place in places):
+            return "an address of 'instances' holds credentials, which would be shown; give them by 'headers'"
+        if len(set(places)) < len(places):
+            return "'instances' names an address twice"
+        if len(places) != wanted:
+            return f"'instances' names {len(places)} of {wanted} instances; every one has to be asked"
+        return ""
 
     def filled(self, text: str) -> str:
         """Return a text with its variables filled in. Raises EnvironmentUnready."""

@@ -61,13 +61,24 @@ class Observer:
             self._restore(found)
 
     def _restore(self, found: str | None) -> None:
+        """Put the target into the mode of before. Raises SourceError unless that is confirmed."""
         switch = self.endpoint.mode.set
         if not isinstance(switch, SetByRequest):
             return
         if switch.restore is not None:
-            self.asker.ask(self.site.instances[0], switch.restore)
-        elif found is not None and self._set(switch, found):
-            raise SourceError(f"{self.endpoint.endpoint}: the mode {found} of before could not be set again")
+            fault = self._put(self.site.instances[0], switch.restore)
+        else:
+            fault = (self._set(switch, found) or self._wait(found, _nothing)) if found is not None else ""
+        if fault:
+            name = self.endpoint.endpoint
+            raise SourceError(f"{name}: the mode {found or 'of before'} was not restored: {fault}")
+
+    def _put(self, instance: str, question: Question) -> str:
+        """Ask for a change; return why it was refused, or nothing."""
+        reply, fault = self.asker.ask(instance, question)
+        if reply is None or reply.status not in range(200, 300):
+            return f"it could not be set: {fault or f'HTTP {reply.status if reply else 0}'}"
+        return ""
 
     # --- modes ----------------------------------------------------------------------------------------------
 
@@ -100,11 +111,7 @@ class Observer:
         told = {"path": switch.path.replace("{mode}", mode)} | ({"json_body": data} if data is not None else {})
         question = switch.model_copy(update=told)
         places = self.site.instances if switch.to == "each" else self.site.instances[:1]
-        for instance in places:
-            reply, fault = self.asker.ask(instance, question)
-            if reply is None or reply.status not in range(200, 300):
-                return f"it could not be set: {fault or f'HTTP {reply.status if reply else 0}'}"
-        return ""
+        return next(filter(None, (self._put(instance, question) for instance in places)), "")
 
     def _wait(self, mode: str, reported: Callable[[], None]) -> str:
         """Wait until every instance has reported a mode for a while; return why not, or nothing.

@@ -57,14 +57,13 @@ class GoldenRecorder(Recorder):
         return found
 
     def _expect(self, asked: GoldenCorpus) -> None:
-        """Note everything that a corpus has to show. Raises CaseError if it is less than the plan wants."""
+        """Note everything that a corpus has to show. Raises CaseError if it is not what the plan counts."""
         from pytest_rollout.golden.corpus import load_corpora
 
         corpora = load_corpora(self._corpus_folder)
         cases = sum(len(corpus.cases) for corpus in corpora)
-        least = asked.cases or 1
-        if cases < least:
-            raise CaseError(f"{asked.corpus} holds {cases} cases, and the plan wants at least {least}")
+        if cases != asked.cases:
+            raise CaseError(f"{asked.corpus} holds {cases} cases, and the plan counts {asked.cases}")
         for corpus in corpora:
             for mode in asked.modes:
                 if mode not in corpus.endpoint.modes:
@@ -72,7 +71,9 @@ class GoldenRecorder(Recorder):
                     raise CaseError(f"{corpus.endpoint.endpoint} has no mode {mode!r}; it has {known}")
         self._expected = frozenset(name for corpus in corpora for name in self._names(corpus, asked.modes))
         modes = dict.fromkeys(mode for corpus in corpora for mode in asked.modes or corpus.endpoint.modes)
-        self._told = f"{cases} cases in {', '.join(modes)}, {len(self._expected)} results"
+        instances = " and ".join(map(str, sorted({corpus.endpoint.instance_count for corpus in corpora})))
+        results = f"{len(self._expected)} results"
+        self._told = f"{cases} cases in {', '.join(modes)} on {instances} instances, {results}"
 
     def _names(self, corpus: Corpus, modes: Sequence[str]) -> list[str]:
         narrowed = bool(modes) and set(modes) != set(corpus.endpoint.modes)

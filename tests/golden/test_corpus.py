@@ -268,13 +268,32 @@ def test_a_case_that_is_taken_away_is_missed(tmp_path: Path) -> None:
     folder = write_corpus(tmp_path, endpoint=whole)
     assert len(load_corpus(folder).cases) == len(CASES)
     (folder / "alias.json").unlink()
-    with pytest.raises(CaseError, match=r"^endpoint\.json:\d+:\d+: the folder holds 3 cases, fewer than it has to$"):
+    with pytest.raises(CaseError, match=r"^endpoint\.json:\d+:\d+: the folder holds 3 cases; count them here$"):
         load_corpus(folder)
 
 
 def test_two_modes_that_are_confirmed_by_one_value_are_an_error(tmp_path: Path) -> None:
     bent = changed(ENDPOINT, "/mode/confirm/1/values", {"off": 0, "warn": 0, "enforce": 2})
     assert "the confirmation by gauge tells off and warn by the same value" in errors(tmp_path, endpoint=bent)[0]
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ("http://one", "'instances' names 1 of 2 instances; every one has to be asked"),
+        ("http://one,http://one/", "'instances' names an address twice"),
+        ("http://one,http://two,http://three", "'instances' names 3 of 2 instances; every one has to be asked"),
+        ("http://one,http://u:s3cret@two", "an address of 'instances' holds credentials, which would be shown; "),
+        ("http://one,two", "'instances' has to name addresses such as http://host:80"),
+        (" , ", "'instances' has to name addresses such as http://host:80"),
+    ],
+)
+def test_every_instance_is_named_once(tmp_path: Path, places: str, said: str) -> None:
+    endpoint = load_corpus(write_corpus(tmp_path, endpoint=changed(ENDPOINT, "/instances", "${PLACES}"))).endpoint
+    with pytest.raises(EnvironmentUnready) as caught:
+        Site(endpoint, {"PLACES": places})
+    assert str(caught.value).startswith(f"stages: {said}")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_site_needs_its_variables(tmp_path: Path) -> None:

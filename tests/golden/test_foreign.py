@@ -131,8 +131,8 @@ def test_nothing_passes(pytester: pytest.Pytester, corpora: Path, monkeypatch: p
     for variable in [one for one in os.environ if one.startswith(("ROLLOUT_", "PYTEST_XDIST"))]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("STAGE_API_FLAGS_TOKEN", "a-token")
-    with serving(FOREIGN[name]) as place:
-        monkeypatch.setenv("STAGE_API_INSTANCES", place)
+    with serving(FOREIGN[name]) as one, serving(FOREIGN[name]) as other:
+        monkeypatch.setenv("STAGE_API_INSTANCES", f"{one},{other}")
         result = pytester.runpytest_inprocess(
             "-p", "no:playwright", "-p", "no:cacheprovider", "golden_payloads", "-m", "enforce"
         )

@@ -72,7 +72,7 @@ def test_a_target_that_is_left_in_another_mode_is_in_every_result(tmp_path: Path
     target.bend = bent
     report = session(tmp_path, target)
     assert (report.verdict.verdict, report.verdict.reason) == (Verdict.ERROR, Reason.SOURCE_UNREACHABLE)
-    assert report.verdict.message == "stages: the mode off of before could not be set again"
+    assert report.verdict.message == "stages: the mode off was not restored: it could not be set: HTTP 403"
 
 
 def test_what_was_blessed_passes_nowhere_in_this_run(tmp_path: Path) -> None:

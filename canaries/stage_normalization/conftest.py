@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from canaries.stage_normalization.alerts import Monitoring
-from canaries.stage_normalization.instances import Instance, UnusableError, fleet
+from canaries.stage_normalization.instances import Instance, UnusableError, fleet, require_all
 from canaries.stage_normalization.migration import Migration
 from canaries.stage_normalization.rehearsal import Preview, borrowed
 from pytest_rollout.flags.writer import FlagWriter
@@ -18,16 +18,18 @@ from pytest_rollout.sources.http import Http
 
 
 @pytest.fixture
-def serving(rollout_variables: Any) -> Iterator[tuple[Instance, ...]]:
-    """Return the instances that users meet."""
+def serving(rollout_variables: Any, rollout_target: Any) -> Iterator[tuple[Instance, ...]]:
+    """Return the instances that users meet, all of them."""
     with fleet(rollout_variables["STAGE_SERVING_INSTANCES"]) as instances:
+        require_all(rollout_target.url, instances)
         yield instances
 
 
 @pytest.fixture
 def preview(rollout_variables: Any) -> Iterator[tuple[Instance, ...]]:
-    """Return the instances that nobody uses: there modes may be flipped and data rewritten."""
+    """Return the instances that nobody uses, all of them: there modes may be flipped and data rewritten."""
     with fleet(rollout_variables["STAGE_API_INSTANCES"]) as instances:
+        require_all(rollout_variables["STAGE_PREVIEW_URL"], instances)
         yield instances
 
 

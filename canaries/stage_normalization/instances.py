@@ -25,13 +25,15 @@ from canaries.stage_normalization.endpoints import (
     finding,
     mode_of,
 )
+from pytest_rollout.sources.flags import FlagReader
+from pytest_rollout.sources.http import Http
 
 EVERYBODY, CANARY = "*", "canary"
 COHORTS = (EVERYBODY, CANARY)
 SPREAD_SECONDS = 5.0
 """How long a flip may take to reach every instance: the API's promise."""
 HOLD_POLLS = 3
-ASKED = 5
+ASKED = 25
 """How often the front is asked for each instance that is known."""
 POLL_SECONDS = 0.1
 _GAUGES = {EVERYBODY: "stage_validation_mode", CANARY: "stage_validation_canary_mode"}
@@ -153,14 +155,32 @@ def require_distinct(instances: tuple[Instance, ...]) -> None:
         known[name] = one.url
 
 
-def strangers(front: Instance, known: Sequence[Instance]) -> list[str]:
-    """Return instances that answer at the front and are not among those known. Raises UnusableError."""
+def require_all(front: str, known: Sequence[Instance]) -> None:
+    """Raise UnusableError if somebody answers at the front who is not among the known: that one would go unseen."""
     names = {one.get("/api/internal/modes")["instance"] for one in known}
-    asked = [front.send(Ask("GET", "/api/deprecations", {})) for _ in range(ASKED * len(known))]
+    with httpx.Client(base_url=front, trust_env=False, timeout=_TIMEOUT) as client:
+        asked = [Instance(client).send(Ask("GET", "/api/deprecations", {})) for _ in range(ASKED * len(known))]
     seen = {answer.headers.get("x-instance", "") for answer in asked}
     if "" in seen:
-        raise UnusableError(f"answers of {front.url} do not say in x-instance who gave them, so nobody knows them all")
-    return [f"instance {name} answers at {front.url} and is not among the known ones" for name in sorted(seen - names)]
+        raise UnusableError(f"answers of {front} do not say in x-instance who gave them, so nobody knows them all")
+    if unknown := seen - names:
+        raise UnusableError(f"instance {min(unknown)} answers at {front} and is not among those that are asked")
+
+
+def flagged(url: str | None) -> Modes:
+    """Return the modes that the flag service wants, without any token. Raises UnusableError."""
+    if url is None:
+        raise UnusableError("the environment has no flag service, so nobody knows which modes are wanted")
+    http = Http()
+    try:
+        reader = FlagReader(url, http)
+        read = {(one.name, cohort): reader.read(one.flag, cohort) for one in ENDPOINTS for cohort in COHORTS}
+    finally:
+        http.close()
+    for reading in read.values():
+        if reading.value not in MODES:
+            raise UnusableError(f"{reading.flag} is {reading.value!r}, not a mode; {reading.fault}")
+    return {place: reading.value for place, reading in read.items()}  # type: ignore[misc]
 
 
 def wrong_modes(instance: Instance, wanted: Modes, probed: Iterable[tuple[str, str]], name: str) -> list[str]:

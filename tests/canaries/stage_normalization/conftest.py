@@ -59,11 +59,11 @@ def migration_in_process(database: Path, faults: Sequence[str] = ()) -> Migratio
     """Return the migration's command line, run in this process: a process of its own takes half a second."""
     chosen = [part for name in faults for part in ("--fault", name)]
 
-    def start(words: Sequence[str]) -> tuple[int, str, str]:
-        out, error = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(error):
+    def start(words: Sequence[str]) -> tuple[int, str]:
+        output = io.StringIO()
+        with redirect_stdout(output), redirect_stderr(output):
             code = migrate.main(["--database", str(database), *chosen, *words])
-        return code, out.getvalue(), error.getvalue()
+        return code, output.getvalue()
 
     return Migration(start)
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -22,10 +23,12 @@ from canaries.stage_normalization.alerts import (
     dry_run,
     lowered,
     put_back,
+    replace_file,
     unheard,
     wrong_rules,
 )
 from canaries.stage_normalization.instances import UnusableError, until
+from canaries.stage_normalization.test_rollback_rehearsal import EVERYWHERE
 from sandbox.components import Component, ScrapeConfig, configure_prometheus, start_prometheus
 
 WRITTEN = yaml.safe_load(RULES.read_text())
@@ -53,15 +56,18 @@ class World:
     silences: list[Any] = field(default_factory=list)
     alerts: list[Any] | None = None
     told: list[str] = field(default_factory=lambda: ["http://alertmanager/api/v2/alerts"])
-    recorded: list[Any] = field(default_factory=lambda: [{"value": [0, "0"]}])
+    recorded: dict[str, str] = field(default_factory=lambda: dict.fromkeys(dry.TEMPLATES, "0"))
+    headers: dict[str, str] = field(default_factory=lambda: dict.fromkeys(dry.TEMPLATES, "NaN"))
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer as the three do; pass on to Prometheus what is for it."""
         told = {"/notifications": self.bodies, "/api/v2/alerts": self.known, "/api/v2/silences": self.silences}
         if request.url.path == "/api/v1/alertmanagers":
             return httpx.Response(200, json={"data": {"activeAlertmanagers": [{"url": url} for url in self.told]}})
-        if request.url.path == "/api/v1/query":
-            return httpx.Response(200, json={"data": {"result": self.recorded}})
+        if request.url.path == "/api/v1/query" and "endpoint:" in request.url.params["query"]:
+            values = self.headers if "header" in request.url.params["query"] else self.recorded
+            result = [{"metric": {"endpoint": at}, "value": [0, value]} for at, value in values.items()]
+            return httpx.Response(200, json={"data": {"result": result}})
         if request.url.path in told:
             return httpx.Response(200, json=told[request.url.path])
         if request.url.path == "/api/v1/alerts" and self.alerts is not None:
@@ -111,8 +117,22 @@ def hear(world: World, token: str, *statuses: str, **labels: str) -> None:
     ]
 
 
+@pytest.fixture(autouse=True)
+def modes(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
+    """Return the modes of the flags, everybody in warn; looking again and again takes two seconds at most."""
+    wanted: dict[tuple[str, str], str] = dict.fromkeys(EVERYWHERE, "warn")
+    monkeypatch.setattr(quiet, "flagged", lambda _url: wanted)
+    monkeypatch.setattr(quiet, "WITHIN_SECONDS", 2.0)
+    return wanted
+
+
+def look(monitoring: Monitoring) -> None:
+    target: Any = SimpleNamespace(flags_url="http://flags")
+    quiet.test_rules_are_loaded_and_quiet(monitoring, target)
+
+
 def test_quiet_is_quiet(monitoring: Monitoring) -> None:
-    quiet.test_rules_are_loaded_and_quiet(monitoring)
+    look(monitoring)
 
 
 FIRING = {"alertname": LATENCY, "severity": "critical"}
@@ -132,38 +152,64 @@ SILENCE = {"createdBy": "somebody", "comment": "be still", "status": {"state": "
 def test_noise_is_no_pass(monitoring: Monitoring, world: World, noise: Mapping[str, Any], said: str) -> None:
     vars(world).update(noise)
     with pytest.raises(AssertionError) as caught:
-        quiet.test_rules_are_loaded_and_quiet(monitoring)
+        look(monitoring)
     assert str(caught.value).startswith(said)
 
 
 def test_quiet_that_nobody_would_hear_proves_nothing(monitoring: Monitoring, world: World) -> None:
     world.told = ["http://other/api/v2/alerts"]
     with pytest.raises(UnusableError, match="Prometheus does not tell http://alertmanager of its alerts"):
-        quiet.test_rules_are_loaded_and_quiet(monitoring)
+        look(monitoring)
 
 
-def test_alerts_without_anything_to_look_at_prove_nothing(monitoring: Monitoring, world: World) -> None:
-    world.recorded = []
-    said = r"^StageValidationErrorRate, StageValidationLatency have nothing to look at"
+@pytest.mark.parametrize("value", [None, "NaN", "+Inf"])
+def test_alert_without_anything_to_look_at_proves_nothing(
+    monitoring: Monitoring, world: World, value: str | None
+) -> None:
+    world.recorded = {at: value or "0" for at in dry.TEMPLATES if value or at != dry.TEMPLATES[1]}
+    with pytest.raises(
+        UnusableError, match=r"^StageValidationErrorRate has nothing to look at for /api/.*; so the quiet"
+    ):
+        look(monitoring)
+
+
+def test_headers_have_something_to_look_at_where_anybody_is_in_warn(
+    monitoring: Monitoring, world: World, modes: dict[tuple[str, str], str]
+) -> None:
+    world.headers = {}
+    modes.update(dict.fromkeys(EVERYWHERE, "enforce"))
+    look(monitoring)
+    modes["strategies", "*"] = "warn"
+    said = r"^StageDeprecationHeaderCoverage has nothing to look at for /api/portfolio/strategies; so the quiet"
     with pytest.raises(UnusableError, match=said):
-        quiet.test_rules_are_loaded_and_quiet(monitoring)
+        look(monitoring)
+
+
+def test_rule_that_is_not_evaluated_any_more_says_nothing_of_now(
+    monitoring: Monitoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiet, "OLDEST_SECONDS", -1.0)
+    with pytest.raises(
+        UnusableError, match=r"^StageValidationErrorRate was evaluated \d s ago; so the quiet says nothing$"
+    ):
+        look(monitoring)
 
 
 def test_pending_alerts_and_old_silences_are_quiet(monitoring: Monitoring, world: World) -> None:
     world.alerts = [{"labels": FIRING, "state": "pending"}]
     world.silences = [{**SILENCE, "status": {"state": "expired"}}]
-    quiet.test_rules_are_loaded_and_quiet(monitoring)
+    look(monitoring)
 
 
 def test_rules_that_nobody_loads_are_no_pass(monitoring: Monitoring, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet, "WITHIN_SECONDS", 0.0)
     other = replace(monitoring, rules=Path("/elsewhere/other.rules.yml"))
-    with pytest.raises(AssertionError, match="rules: endpoint:stage_validation_errors:ratio_rate5m is not loaded"):
-        quiet.test_rules_are_loaded_and_quiet(other)
+    with pytest.raises(AssertionError, match=r"^rules: endpoint:stage_validation_errors:ratio_rate5m is not loaded"):
+        look(other)
 
 
 def test_dry_run_lowers_and_puts_back(monitoring: Monitoring) -> None:
-    with dry_run(monitoring, "a-token"):
+    with dry_run(monitoring, WRITTEN, "a-token"):
         until(lambda: [] if TOKEN_LABEL in monitoring.loaded()[LATENCY]["labels"] else ["not yet"], 10)
         rule = monitoring.loaded()[LATENCY]
         assert rule["query"].endswith("> -1")
@@ -173,7 +219,7 @@ def test_dry_run_lowers_and_puts_back(monitoring: Monitoring) -> None:
 
 
 def test_dry_run_that_is_broken_off_puts_back(monitoring: Monitoring) -> None:
-    with pytest.raises(KeyboardInterrupt), dry_run(monitoring, "a-token"):
+    with pytest.raises(KeyboardInterrupt), dry_run(monitoring, WRITTEN, "a-token"):
         raise KeyboardInterrupt
     assert monitoring.rules.read_bytes() == RULES.read_bytes()
     assert until(lambda: wrong_rules(monitoring.loaded(), WRITTEN), 10) == []
@@ -190,7 +236,52 @@ def test_dry_run_that_was_killed_is_put_back_by_the_next(
     hear(world, Token.hex, "firing", "resolved")
     with pytest.warns(UserWarning, match="a dry run that was killed had left its limits; they were put back"):
         dry.test_lowered_alerts_reach_the_receiver_and_resolve(monitoring)
-    assert not put_back(monitoring)
+    assert not put_back(monitoring, WRITTEN)
+
+
+@pytest.mark.parametrize("kept", [b"", b"groups: [", RULES.read_bytes()[:100], lowered(WRITTEN, "t").encode()])
+def test_backup_that_is_not_the_rules_destroys_nothing(monitoring: Monitoring, kept: bytes) -> None:
+    monitoring.backup.write_bytes(kept)
+    with pytest.raises(UnusableError, match=r"before-dry-run does not hold the rules of "):
+        put_back(monitoring, WRITTEN)
+    assert (monitoring.rules.read_bytes(), monitoring.backup.read_bytes()) == (RULES.read_bytes(), kept)
+
+
+def test_rules_that_nobody_has_written_are_not_lowered(monitoring: Monitoring) -> None:
+    monitoring.rules.write_text("groups: []")
+    with pytest.raises(UnusableError, match=r"does not hold the rules of "), dry_run(monitoring, WRITTEN, "t"):
+        pass
+    assert (monitoring.rules.read_text(), monitoring.backup.exists()) == ("groups: []", False)
+
+
+def test_file_is_replaced_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rules.yml"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(Path, "replace", lambda *_: pytest.fail("killed before the end"))
+    with pytest.raises(pytest.fail.Exception):
+        replace_file(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+def test_receiver_that_forgets_is_no_pass(
+    monitoring: Monitoring, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dry, "uuid4", Token)
+    monkeypatch.setattr(dry, "until", lambda wrong, _within: until(wrong, 2.0))
+    world.alerts = []
+    hear(world, Token.hex, "firing")
+    reload = Monitoring.reload
+
+    def reload_and_forget(mine: Monitoring) -> None:
+        if TOKEN_LABEL not in mine.rules.read_text():
+            world.bodies.clear()
+        reload(mine)
+
+    monkeypatch.setattr(Monitoring, "reload", reload_and_forget)
+    with pytest.raises(
+        AssertionError, match=r"^resolved: the receiver did not hear that StageValidationErrorRate at /api/"
+    ):
+        dry.test_lowered_alerts_reach_the_receiver_and_resolve(monitoring)
 
 
 class Token:
@@ -222,8 +313,8 @@ def test_what_the_receiver_does_not_hear_is_no_pass(
 
 def test_alert_that_goes_on_firing_is_no_pass(monitoring: Monitoring, world: World) -> None:
     world.alerts = [{"labels": {**FIRING, TOKEN_LABEL: "mine"}, "state": "firing"}]
-    assert dry._unresolved(monitoring, "mine") == ["StageValidationLatency still fires"]
-    assert dry._unresolved(monitoring, "other") == []
+    assert dry._unresolved(monitoring, "mine", []) == ["StageValidationLatency still fires"]
+    assert dry._unresolved(monitoring, "other", []) == []
 
 
 def test_lowered_rules_change_limits_and_labels_only() -> None:

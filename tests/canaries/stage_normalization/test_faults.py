@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 
 from canaries.stage_normalization import (
+    conftest,
+    test_alert_dry_run as dry,
     test_api_description as description,
     test_consistency as consistency,
     test_labels as labels,
     test_modes as modes,
 )
-from canaries.stage_normalization.endpoints import ENDPOINTS
+from canaries.stage_normalization.endpoints import ENDPOINTS, Answer, Ask
 from canaries.stage_normalization.instances import (
     Instance,
     Modes,
     UnusableError,
     await_modes,
+    flagged,
     fleet,
     require,
-    strangers,
+    require_all,
     wrong_modes,
 )
+from canaries.stage_normalization.odd import odd_requests
 from canaries.stage_normalization.test_consistency import OWN, disagreeing
 from canaries.stage_normalization.test_rollback_rehearsal import EVERYWHERE
 from tests.canaries.stage_normalization.conftest import NAME, Open
@@ -107,10 +111,31 @@ def test_without_metrics_nothing_is_known(one: One, canary: str) -> None:
         RUNS[canary](one("metrics-down"))
 
 
-def test_odd_requests_that_are_not_validated_prove_nothing(one: One, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labels, "odd_requests", lambda _turn: ())
-    with pytest.raises(AssertionError, match="did not rise, so the odd requests were not validated"):
+@pytest.mark.parametrize("turn", [1, 2])
+def test_odd_requests_that_are_not_validated_prove_nothing(
+    one: One, monkeypatch: pytest.MonkeyPatch, turn: int
+) -> None:
+    monkeypatch.setattr(labels, "odd_requests", lambda now: () if now == turn else odd_requests(now))
+    with pytest.raises(AssertionError) as caught:
         run_labels(one())
+    said = [f"did not rise at {template}, so the odd requests were not validated" for template in dry.TEMPLATES]
+    assert all(line in str(caught.value) for line in said)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_odd_requests_that_are_turned_away_prove_nothing(
+    one: One, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    busy = one()
+    send = Instance.send
+
+    def answer(instance: Instance, ask: Ask, cohort: str) -> Answer:
+        return Answer(status, {}, "busy") if "1" in str(ask) and ask.method == "PATCH" else send(instance, ask, cohort)
+
+    monkeypatch.setattr(Instance, "send", answer)
+    said = f"http://sandbox: round 1, PATCH /api/portfolio/strategies/1 was answered {status} busy"
+    with pytest.raises(UnusableError, match=f"^{said}$"):
+        run_labels(busy)
 
 
 def test_whole_deployment_passes_and_its_flags_are_as_they_were(site: Open) -> None:
@@ -135,12 +160,12 @@ def test_instance_that_misses_a_flip_is_named(site: Open, monkeypatch: pytest.Mo
 def test_without_flags_no_mode_is_wanted(site: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_rollout.sources.flags._RETRY_BUDGET", 0.0)
     with pytest.raises(UnusableError, match="STAGE_VALIDATION_MODE_MONTE_CARLO is None, not a mode; HTTP 503"):
-        modes.flagged(site("flags-down").url)
+        flagged(site("flags-down").url)
 
 
 def test_without_a_flag_service_no_mode_is_wanted() -> None:
     with pytest.raises(UnusableError, match=r"^the environment has no flag service, so nobody knows which modes are"):
-        modes.flagged(None)
+        flagged(None)
 
 
 def test_flags_that_turn_meanwhile_prove_nothing(site: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,20 +201,28 @@ def test_addresses_have_to_name_instances_once(addresses: str) -> None:
 
 
 def target(url: str) -> Any:
-    """Return the environment; one of two instances answers in the place of the front."""
-    return SimpleNamespace(flags_url=url, url=url)
+    """Return the environment."""
+    return SimpleNamespace(flags_url=url)
 
 
 def test_instance_that_nobody_has_named_is_seen(site: Open) -> None:
     first, second = site().instances
-    assert strangers(first, [first, second]) == []
-    assert strangers(second, [first]) == [f"instance 2 answers at {second.url} and is not among the known ones"]
+    require_all(first.url, [first, second])
+    with pytest.raises(
+        UnusableError, match=f"^instance 2 answers at {second.url} and is not among those that are asked$"
+    ):
+        require_all(second.url, [first])
 
 
-def test_front_that_does_not_say_who_answers_is_unusable(site: Open) -> None:
+def test_front_that_does_not_say_who_answers_is_unusable(site: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     known = site().instances[0]
-    silent = Instance(
-        httpx.Client(base_url="http://front", transport=httpx.MockTransport(lambda _: httpx.Response(200)))
-    )
-    with pytest.raises(UnusableError, match="answers of http://front do not say in x-instance who gave them"):
-        strangers(silent, [known])
+    monkeypatch.setattr(Instance, "send", lambda *_: Answer(200, {}, ""))
+    with pytest.raises(UnusableError, match=r"^answers of http://front do not say in x-instance who gave them"):
+        require_all("http://front", [known])
+
+
+@pytest.mark.parametrize("fixture", ["serving", "preview"])
+def test_every_canary_knows_all_instances(fixture: str) -> None:
+    source = Path(str(conftest.__file__)).read_text(encoding="utf-8")
+    body = source[source.index(f"def {fixture}(") :]
+    assert body.index("require_all(") < body.index("yield instances")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from canaries.stage_normalization import (
+    migration,
     test_data_scan as scan,
     test_migration_clean as clean,
     test_migration_rehearsal as rehearsal,
@@ -18,6 +22,7 @@ from canaries.stage_normalization.migration import (
     CHECKS,
     Migration,
     MigrationError,
+    Report,
     wrong_batches,
     wrong_plan,
     wrong_verification,
@@ -41,11 +46,12 @@ NOTICED = {
 MIGRATED = ("migration-defaults-unknown", "migration-drops-plus", "migration-unaudited", "migration-touches-column")
 """Faults that the serving data show afterwards."""
 PLAN = {
-    "rows": {"companies": 3, "strategies": 0},
+    "rows": {"companies": 3, "strategies": 2},
     "rows_to_change": 1,
     "changes": [{"table": "companies", "from": "Seed", "to": "seed", "rows": 1}],
     "quarantine": [{"table": "companies", "value": "angel", "rows": 1}],
 }
+OTHERS = {"table": "strategies", "first": 1, "last": 2, "rows": 2, "updated": 0, "mismatches": 0}
 BATCH = {"table": "companies", "first": 1, "last": 3, "rows": 3, "updated": 1, "mismatches": 0}
 LAST = {"updated": 1}
 VERIFIED = {
@@ -178,6 +184,50 @@ def test_without_a_snapshot_nothing_is_verified(database: Path, tmp_path: Path) 
         )
 
 
+def test_verification_that_leaves_rows_out_is_seen(database: Path, tmp_path: Path) -> None:
+    variables = migrated(database, tmp_path)
+    whole = migration_in_process(database)
+    lazy = Lazy(whole.start)
+    with pytest.raises(AssertionError, match=r"^verification: 1 rows were looked at, and there are \d+ to \d+$"):
+        clean.test_serving_data_is_migrated(lazy, variables, nowhere)
+
+
+def test_quarantine_list_that_is_gone_is_seen(database: Path, tmp_path: Path) -> None:
+    variables = migrated(database, tmp_path)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM stage_quarantine WHERE table_name = 'companies'")
+    forgetful = Trusting(migration_in_process(database).start)
+    with pytest.raises(AssertionError, match=r"^quarantine: set aside are \{\} of companies, unknown are \{'"):
+        clean.test_serving_data_is_migrated(forgetful, variables, nowhere)
+
+
+class Lazy(Migration):
+    """Compares one row and says that all is well."""
+
+    def verify(self, snapshot: Path) -> Report:
+        """Return a report of one row."""
+        return {**super().verify(snapshot), "rows": 1, "later": 0}
+
+
+class Trusting(Migration):
+    """Says that all is well whatever it has found."""
+
+    def verify(self, snapshot: Path) -> Report:
+        """Return a report without anything wrong."""
+        report = super().verify(snapshot)
+        return {**report, "passed": True, "checks": [{**one, "wrong": 0} for one in report["checks"]]}
+
+
+def test_what_a_command_has_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migration, "DEADLINE_SECONDS", 0.3)
+    late = tmp_path / "late"
+    slow = Migration.of(f"sh -c '(sleep 1; touch {late}) & sleep 5' --")
+    with pytest.raises(UnusableError, match=r"did not end within 0\.3 s and was ended$"):
+        slow.plan()
+    time.sleep(1.2)
+    assert not late.exists()
+
+
 def test_scan_passes(database: Path) -> None:
     scan.test_scan_changes_nothing_and_knows_every_value(migration_in_process(database), nowhere)
 
@@ -211,7 +261,8 @@ def test_command_that_fails_says_why(code: int, kind: type[Exception], said: str
         ),
         ({"changes": [{"from": "angel", "to": "seed"}]}, "'angel' would be both changed and set aside"),
         ({"quarantine": [{"value": "seed"}]}, "'seed' is a stage and would be set aside"),
-        ({"rows": {"companies": 0}}, "the plan has looked at no rows"),
+        ({"rows": {"companies": 0, "strategies": 2}}, "the plan has looked at no rows of companies"),
+        ({"rows": {"companies": 3}}, "the plan has looked at no rows of strategies"),
     ],
 )
 def test_plan_that_is_wrong_in_itself(changed: Mapping[str, Any], said: str) -> None:
@@ -230,8 +281,8 @@ def test_plan_that_is_wrong_in_itself(changed: Mapping[str, Any], said: str) -> 
     ],
 )
 def test_batches_that_are_not_the_plan(batches: Sequence[Mapping[str, Any]], said: str) -> None:
-    assert wrong_batches([{"batch": BATCH}, LAST], PLAN) == []
-    assert said in wrong_batches([*({"batch": one} for one in batches), LAST], PLAN)
+    assert wrong_batches([{"batch": BATCH}, {"batch": OTHERS}, LAST], PLAN) == []
+    assert wrong_batches([*({"batch": one} for one in (*batches, OTHERS)), LAST], PLAN)[0] == said
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from canaries.stage_normalization import test_rollback_rehearsal as rollback
 from canaries.stage_normalization.instances import Instance, Modes, UnusableError
 from canaries.stage_normalization.rehearsal import Preview
-from canaries.stage_normalization.test_rollback_rehearsal import EVERYWHERE, Rehearsal, not_previous
+from canaries.stage_normalization.test_rollback_rehearsal import EVERYWHERE, Rehearsal, not_previous, rehearsed
+from pytest_rollout.plan.loader import load_plan
 from pytest_rollout.plan.rollback import Action
 from sandbox.normalization.config import Config
 from sandbox.normalization.instance import build
@@ -88,6 +90,48 @@ def test_action_that_nobody_can_confirm_is_no_pass(rehearsal: Rehearsal) -> None
 def test_release_command_that_fails_says_why() -> None:
     with pytest.raises(UnusableError, match=r"^rolling the preview to current ended with 4: no room$"):
         rollback.release("sh -c 'echo no room >&2; exit 4' --", "current")
+
+
+def test_playbook_of_the_plan_is_rehearsed_whole() -> None:
+    actions = load_plan(rollback.PLAN).plan.rollback
+    assert [one.id for one in rehearsed(actions)] == list(rollback.REHEARSED)
+
+
+@pytest.mark.parametrize(
+    "left", [(), ("note",), ("warn", "note"), tuple(one for one in rollback.REHEARSED if one != "data")]
+)
+def test_playbook_that_lacks_an_action_is_no_pass(left: tuple[str, ...]) -> None:
+    actions = [one for one in load_plan(rollback.PLAN).plan.rollback if one.id in left]
+    with pytest.raises(UnusableError, match=r"^the playbook does .*; rehearsed is warn, off-monte-carlo, off-strat"):
+        rehearsed(actions)
+
+
+def test_playbook_in_another_order_is_no_pass() -> None:
+    actions = load_plan(rollback.PLAN).plan.rollback
+    with pytest.raises(UnusableError, match=r"^the playbook does data, previous-tag, "):
+        rehearsed(list(reversed(actions)))
+
+
+def test_flags_are_put_back_though_the_release_is_not(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    class Flags:
+        def snapshot(self) -> str:
+            return "before"
+
+        def restore(self, before: str, **_: object) -> None:
+            done.append(f"restored {before}")
+
+    monkeypatch.setattr(rollback, "roll_out", lambda *_: done.append("rolled out"))
+    monkeypatch.setattr(rollback, "Ground", SimpleNamespace(of=lambda *_, **__: None))
+    names = ("STAGE_API_FLAGS_TOKEN", "STAGE_PREVIEW_URL", "STAGE_PREVIEW_MIGRATE")
+    variables = {**dict.fromkeys(names, "x"), "STAGE_PREVIEW_RELEASE": "false"}
+    whole: Any = rollback.rehearsal
+    running = whole.__wrapped__(rehearsal.preview, Flags(), variables, NAME)
+    next(running)
+    with pytest.raises(UnusableError, match="rolling the preview to current ended with 1"):
+        next(running)
+    assert done == ["rolled out", "restored before"]
 
 
 def test_instances_of_several_releases_are_refused(release: OpenRelease) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pytest_rollout.errors import SourceError
-from pytest_rollout.golden.endpoint import Question, SetByHeader, Site
+from pytest_rollout.golden.endpoint import ByGauge, ByProbe, Confirmation, Question, SetByHeader, Site
 from pytest_rollout.golden.exact import write_exact
 from pytest_rollout.golden.wire import RawRequest, Reply, Wire, merged_headers
 
@@ -22,6 +22,14 @@ class World:
     wire: Wire
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+
+
+def question_of(confirmation: Confirmation) -> Question:
+    """Return the request whose answer tells the mode."""
+    if isinstance(confirmation, ByProbe):
+        return confirmation.probe
+    headers = {} if isinstance(confirmation, ByGauge) else confirmation.headers
+    return Question(path=confirmation.path, headers=headers)
 
 
 class Asker:

@@ -111,7 +111,7 @@ def _stamped(corpus: Corpus, trial: Trial, data: dict[str, Any], approval: Appro
         "reason": approval.reason.strip(),
         "subject": f"git:{approval.tree.commit or 'none'}",
         "observations": LEAST,
-        "sha256": case_content(seen, trial.case.id),
+        "sha256": case_content(corpus.endpoint, seen, trial.case.id),
     }
     return {**data, "blessed": stamp}
 

@@ -226,6 +226,12 @@ class Endpoint(Entry):
             raise wrong("kinds", f"{name}: each mode is in one of accepted and rejected")
 
     @property
+    def told_between(self) -> int | None:
+        """The place of the confirmation that is asked after each case, too: the first that is only a read."""
+        reads = (place for place, one in enumerate(self.mode.confirm) if not isinstance(one, ByProbe))
+        return next(reads, None)
+
+    @property
     def error_codes(self) -> tuple[str, ...]:
         """The pointers to an error's code."""
         return (self.error_code,) if isinstance(self.error_code, str) else self.error_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
@@ -181,6 +182,36 @@ Matching: TypeAlias = dict[PatternText, Matcher]
 """Matchers by pattern."""
 NEGATIVE = (Absent, Ignore)
 """Matchers that an empty answer satisfies: alone they prove nothing."""
+
+
+ROOTS = ("", "/**")
+"""Patterns for the whole body."""
+
+
+def proves(at: str, matcher: Matcher) -> bool:
+    """Whether a matcher at a pattern rules out anything but that nothing is there."""
+    if isinstance(matcher, Each):
+        return proves("/*", matcher.of)
+    if at in ROOTS and not isinstance(matcher, Equals | OfSchema):
+        return False
+    return not isinstance(matcher, Absent | Ignore | Present) and not _takes_anything(at, matcher)
+
+
+def _takes_anything(at: str, matcher: Matcher) -> bool:
+    match matcher:
+        case OfSchema():
+            return matcher.definition in (True, {})
+        case Length():
+            return not matcher.least and matcher.most is None
+        case SameAs():
+            return matcher.place == "body" and matcher.pointer == at
+        case Matches():
+            return all(re.fullmatch(matcher.pattern, text, re.DOTALL) for text in _ANYTHING)
+    return False
+
+
+_ANYTHING = ("", "~", "0", "a b\u00e9", "Zz-9_/.:{}[]")
+"""What no two sensible patterns describe together."""
 
 
 def is_positive(matcher: Matcher) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 
 from pytest_rollout.errors import SourceError
 from pytest_rollout.golden.answers import identity_findings, told_by
-from pytest_rollout.golden.asking import POLL, Asker, World
+from pytest_rollout.golden.asking import POLL, Asker, World, question_of
 from pytest_rollout.golden.corpus import Corpus
-from pytest_rollout.golden.endpoint import ByGauge, ByProbe, Question, SetByHeader, SetByNobody, SetByRequest, Site
+from pytest_rollout.golden.endpoint import ByProbe, Question, SetByHeader, SetByNobody, SetByRequest, Site
 from pytest_rollout.golden.observation import Batch, When, Witness
 from pytest_rollout.golden.sending import Sender
 from pytest_rollout.golden.wire import Reply
@@ -162,11 +162,7 @@ class Observer:
     def _question(self, name: str) -> Question:
         if name == "identity":
             return self.endpoint.identity
-        confirmation = self.endpoint.mode.confirm[int(name.removeprefix("mode "))]
-        if isinstance(confirmation, ByProbe):
-            return confirmation.probe
-        headers = {} if isinstance(confirmation, ByGauge) else confirmation.headers
-        return Question(path=confirmation.path, headers=headers)
+        return question_of(self.endpoint.mode.confirm[int(name.removeprefix("mode "))])
 
     def _openapi(self) -> Reply | None:
         return self.asker.read(self.site.instances[0], self.endpoint.openapi) if self.endpoint.openapi else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from pytest_rollout.golden.asking import POLL, Asker
+from pytest_rollout.golden.asking import POLL, Asker, question_of
 from pytest_rollout.golden.chain import covers
 from pytest_rollout.golden.corpus import GoldenCase
 from pytest_rollout.golden.deltas import MetricReadings, rose_by
@@ -165,7 +165,10 @@ class Sender:
         request = raw_request(self.endpoint.request, request_object(case.request), common)
         sent_at = self.world.clock()
         reply, fault = self.asker.send(instance, request)
-        return Observation(case=case.id, instance=instance, sent_at=sent_at, reply=reply, fault=fault)
+        place = self.endpoint.told_between
+        asked = None if place is None else question_of(self.endpoint.mode.confirm[place])
+        told = self.asker.ask(instance, asked, self.mode)[0] if asked else None
+        return Observation(case=case.id, instance=instance, sent_at=sent_at, reply=reply, fault=fault, confirmed=told)
 
     def _state(self, instance: str) -> tuple[Reply | None, ...]:
         return tuple(self.asker.read(instance, one.path) for one in self.endpoint.state)

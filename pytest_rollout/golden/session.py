@@ -91,7 +91,7 @@ class _Session:
         self.notes: list[str] = []
 
     def report(self) -> Report:
-        matrix = judge_matrix(self.corpus, self.batches, self.instances)
+        matrix = judge_matrix(self.corpus, self.batches, self.instances, self.wishes.modes)
         results = dict(matrix.named())
         self._write_received(matrix)
         blessed = self._bless(results)

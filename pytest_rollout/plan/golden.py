@@ -16,7 +16,7 @@ class GoldenCorpus(Strict):
     corpus: str
     """A folder with one endpoint or several, from the root of the project."""
     modes: tuple[Name, ...] = ()
-    """Only these; without them every mode, and what the modes promise together."""
+    """Only these, and what they promise together; without them every mode."""
     cases: int = Field(ge=1, strict=True)
     """So many there are: one which is taken away is missed."""
     passes: int = Field(default=1, ge=1, strict=True)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pytest_rollout.plugin.settings import Settings
     from pytest_rollout.verdict import CheckResult
 
+LARGEST_ANSWER = 8 * 2**20
+"""Bytes: all answers of a run are kept until its end."""
 GOLDEN_ROLLOUT = "golden"
 """The rollout that blessings are filed under: they are of a project, and of no single one."""
 MATRIX, MODES = "matrix", "modes"
@@ -45,6 +47,8 @@ class Goldens:
         self._settings = settings
         self.folders = folders
         """Those of this run's arguments."""
+        self.narrowed: tuple[str, ...] = ()
+        """The modes that all items together are about, if not all."""
         self._variables = variables
         self._reports = settings.reports / "golden"
         told: dict[str, str] = getattr(config, "workerinput", {})
@@ -134,7 +138,7 @@ class Goldens:
             variables = self._variables()
         except (EnvironmentUnready, PlanError) as exc:
             return unready(corpus, Reason.ENVIRONMENT, str(exc))
-        http = Http(corpus.endpoint.timeout)
+        http = Http(corpus.endpoint.timeout, largest=LARGEST_ANSWER)
         try:
             return run_corpus(corpus.only(cases), World(wire_over(http)), variables, self._wishes(corpus, keys))
         finally:
@@ -144,9 +148,9 @@ class Goldens:
         from pytest_rollout.golden.session import Wishes
 
         asked = {key.rpartition("/")[2] for key in keys}
-        together = not asked.isdisjoint((MODES, MATRIX))
+        together = () if asked.isdisjoint((MODES, MATRIX)) else self.narrowed or corpus.endpoint.modes
         return Wishes(
-            modes=tuple(mode for mode in corpus.endpoint.modes if together or mode in asked),
+            modes=tuple(mode for mode in corpus.endpoint.modes if mode in asked or mode in together),
             received=self._reports,
             bless=self.bless,
             approval=self._approval,

@@ -145,7 +145,7 @@ def test_all_modes_by_name_are_the_whole_matrix(bench: Bench) -> None:
     ("golden", "said"),
     [
         (
-            {"corpus": "golden_payloads", "modes": ["enfroce"]},
+            {"corpus": "golden_payloads", "cases": 2, "modes": ["enfroce"]},
             "stages has no mode 'enfroce'; it has off, warn, enforce",
         ),
         ({"corpus": "golden_payloads", "cases": 3}, "golden_payloads holds 2 cases, and the plan counts 3"),

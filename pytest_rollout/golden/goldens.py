@@ -77,8 +77,8 @@ def case_digest(data: Mapping[str, Any], base_request: Mapping[str, Any] | None,
     kind = endpoint.kinds.get(str(data.get("kind")))
     named = sorted({str(one["response"]) for one in data.get("expect", {}).values() if "response" in one})
     shared = {
-        "match": {at: one.model_dump(mode="json", by_alias=True) for at, one in endpoint.match.items()},
-        "kind": kind.model_dump(mode="json", by_alias=True) if kind else None,
+        "match": {at: one.model_dump_json(by_alias=True) for at, one in endpoint.match.items()},
+        "kind": kind.model_dump_json(by_alias=True) if kind else None,
         "responses": {name: endpoint.responses.get(name) for name in named},
     }
     base = {} if base_request is None else {"base": dict(base_request)}

@@ -49,7 +49,7 @@ def test_every_word_is_explained(word: str) -> None:
 
 
 def test_the_example_is_a_case(tmp_path: Path) -> None:
-    """It builds upon a case of this repository, in whose corpus it is read."""
+    """It builds upon a case of this repository, in whose corpus it takes the place of another one."""
     (text,) = re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)
     example = json.loads(text)
     corpora = ROOT / "golden_payloads"
@@ -57,6 +57,6 @@ def test_the_example_is_a_case(tmp_path: Path) -> None:
         place = tmp_path / file.relative_to(corpora)
         place.parent.mkdir(exist_ok=True)
         place.write_text(file.read_text())
-    (tmp_path / "monte_carlo" / "mc-typo.json").write_text(json.dumps(example))
+    (tmp_path / "monte_carlo" / "mc-unknown.json").write_text(json.dumps({**example, "id": "mc-unknown"}))
     (corpus,) = load_corpora(tmp_path)
-    assert corpus.cases["mc-typo"].request["json"]["stageDistribution"][0]["stage"] == "sed"
+    assert corpus.cases["mc-unknown"].request["json"]["stageDistribution"][0]["stage"] == "sed"

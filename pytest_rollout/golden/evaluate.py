@@ -62,7 +62,7 @@ def see(trial: Trial, mode: str, batch: Batch | None, doubts: Sequence[Finding])
         around = (*_around(trial, mode, one), *_metrics(trial, mode, one, batch), *comparison.findings)
         found += [replace(each, instance=one.instance) for each in around]
     used = frozenset.intersection(*met)
-    found = found or [*_stale(trial.rules(mode), used, _MODE), *_met_by_some(trial.rules(mode), observations, met)]
+    found = found or list(_met_in_vain(trial.rules(mode), observations, met))
     return Seen(tuple(dict.fromkeys(replace(one, mode=mode) for one in found)), doubtful=False, used=used)
 
 
@@ -106,21 +106,29 @@ def _accepted(reply: Reply, *, accepted: bool) -> Iterator[Finding]:
         yield Finding(pointer="#status", kind="kind", expected=wanted, actual=str(reply.status), rule="kind")
 
 
-def _stale(rules: Rules, used: Met, level: int) -> Iterator[Finding]:
+def _stale(rules: Rules, used: Met) -> Iterator[Finding]:
     for rule in rules.all:
-        if rule.level == level and (rule.level, rule.pattern.text) not in used:
-            yield _unmet(rule, "nothing: take the matcher away, or mend its pointer")
+        if rule.level == _CASE and (rule.level, rule.pattern.text) not in used:
+            yield _stale_one(rule)
 
 
-def _met_by_some(rules: Rules, observations: Sequence[Observation], met: Sequence[Met]) -> Iterator[Finding]:
-    """Yield the matchers that one answer had something for, and another had not: what is not there is not compared."""
+def _met_in_vain(rules: Rules, observations: Sequence[Observation], met: Sequence[Met]) -> Iterator[Finding]:
+    """Yield the mode's matchers that met nothing, and those that one answer had something for and another had not.
+
+    What is not there is not compared.
+    """
     for rule in rules.all:
         key = (rule.level, rule.pattern.text)
         lacking = [one for one, mine in zip(observations, met, strict=True) if key not in mine]
-        if rule.level == _MODE or isinstance(rule.matcher, Ignore) or len(lacking) == len(observations):
-            continue
-        for one in lacking:
-            yield replace(_unmet(rule, "nothing, and another answer had it"), instance=one.instance)
+        if len(lacking) == len(observations):
+            yield from [_stale_one(rule)] if rule.level == _MODE else []
+        elif not isinstance(rule.matcher, Ignore):
+            said = "nothing, and another answer had it"
+            yield from (replace(_unmet(rule, said), instance=one.instance) for one in lacking)
+
+
+def _stale_one(rule: Rule) -> Finding:
+    return _unmet(rule, "nothing: take the matcher away, or mend its pointer")
 
 
 def _unmet(rule: Rule, said: str) -> Finding:
@@ -151,7 +159,7 @@ def relations(trial: Trial, seen: Mapping[str, Seen], batches: Batches, modes: S
     if found or any(seen[mode].findings for mode in modes) or not whole:
         return found  # a matcher may be about a mode that was not asked for
     used = frozenset(name for mode in modes for name in seen[mode].used)
-    return list(_stale(trial.rules(None), used, _CASE))
+    return list(_stale(trial.rules(None), used))
 
 
 def _kind(trial: Trial) -> Kind:

@@ -15,6 +15,7 @@ from pytest_rollout.cli import main
 from pytest_rollout.errors import PlanError
 from pytest_rollout.evidence.log import EvidenceLog
 from pytest_rollout.evidence.record import Kind, Record
+from pytest_rollout.golden.wire import RawRequest, Reply
 from pytest_rollout.plan.loader import load_plan
 from tests.golden.corpora import ENDPOINT, INVALID, VALID, write_corpus
 from tests.golden.served import served
@@ -131,6 +132,28 @@ def test_modes_are_narrowed_by_the_plan(bench: Bench, target: Target) -> None:
         b'{"mode":"enforce"}',
         b'{"mode":"off"}',
     }
+
+
+def test_two_modes_keep_their_promises_to_each_other(bench: Bench, target: Target) -> None:
+    bench.plan({"id": "corpus", "golden": {"corpus": "golden_payloads", "modes": ["off", "warn"], "cases": 2}})
+    assert bench.run(*DIRECT).ret == 0
+    assert outcome(bench) == ("ok", "2 cases in off, warn on 2 instances, 7 results")
+    assert {request.content for _, request in target.asked if request.method == "PUT"} == {
+        b'{"mode":"off"}',
+        b'{"mode":"warn"}',
+    }
+
+
+def test_two_modes_that_break_their_promises_are_no_pass(bench: Bench, target: Target) -> None:
+    def bent(instance: str, request: RawRequest, given: Reply) -> Reply:
+        odd = request.method == "POST" and target.instances[instance].mode == "warn"
+        return reply({**given.json(), "extra": 1}, given.status, dict(given.headers[1:])) if odd else given
+
+    target.bend = bent
+    bench.plan({"id": "corpus", "golden": {"corpus": "golden_payloads", "modes": ["off", "warn"], "cases": 2}})
+    assert bench.run(*DIRECT).ret == 1
+    assert outcome(bench)[0] == "failed"
+    assert outcome(bench)[1].startswith("ok.json::matrix: warn on http://127.0.0.1:")
 
 
 def test_all_modes_by_name_are_the_whole_matrix(bench: Bench) -> None:

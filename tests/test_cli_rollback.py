@@ -357,7 +357,8 @@ def test_a_plan_without_a_playbook_says_so(folder: Path) -> None:
     assert said("warn", *HERE, *WHO) == ([message], 2)
 
 
-def test_the_log_shows_what_was_done() -> None:
+def test_the_log_shows_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     assert said("warn", *HERE, *WHO)[1] == 0
     shown = CliRunner().invoke(main, ["evidence", "show", "--kind", "rollback"]).output.splitlines()
     assert len(shown) == 6

@@ -1,4 +1,4 @@
-"""Stages of the stage-normalization rollout on the real sandbox: GO when it is healthy.
+"""The first stage of the stage-normalization rollout, with every rehearsal, on the real sandbox: GO when it is healthy.
 
 What each fault does to a canary alone is in tests/canaries/stage_normalization, which is faster.
 """
@@ -10,8 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from pytest_rollout.plan.loader import load_plan
 
@@ -35,9 +33,8 @@ def gates(stage: str) -> set[str]:
     return {"flag-state", *(gate.id for one in plan.stages if one.marker == stage for gate in one.gates)}
 
 
-@pytest.mark.parametrize("stage", ["stage1", "stage4"])
-def test_healthy_stage_is_go(tmp_path: Path, stage: str) -> None:
-    code, document, output = rehearse(tmp_path, stage)
+def test_a_healthy_first_stage_is_go(tmp_path: Path) -> None:
+    code, document, output = rehearse(tmp_path, "stage1")
     assert (code, document["decision"], document["rehearsal"]) == (0, "GO", True), output
     passed = {check["id"] for one in document["stages"] for check in one["checks"] if check["verdict"] == "passed"}
-    assert passed == gates(stage)
+    assert passed == gates("stage1")

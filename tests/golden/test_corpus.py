@@ -65,12 +65,12 @@ def test_a_patch_and_a_fill_of_a_base_of_a_base(tmp_path: Path) -> None:
 
 
 def test_a_shared_file_fills_in_what_an_endpoint_does_not_say(tmp_path: Path) -> None:
-    own = {key: ENDPOINT[key] for key in ("schema", "endpoint", "request")} | {"shared": "../shared.json"}
+    own = {key: ENDPOINT[key] for key in ("schema", "endpoint", "request")} | {"shared": "../common.json"}
     folder = write_corpus(tmp_path, CASES, own)
-    (tmp_path / "shared.json").write_text(json.dumps(ENDPOINT))
+    (tmp_path / "common.json").write_text(json.dumps(ENDPOINT))
     assert load_corpus(folder).endpoint.modes == MODES
-    (tmp_path / "shared.json").write_text(json.dumps({**ENDPOINT, "modes": ["off", "off"]}))
-    with pytest.raises(CaseError, match=r"^shared.json:1:\d+: a mode is named twice$"):
+    (tmp_path / "common.json").write_text(json.dumps({**ENDPOINT, "modes": ["off", "off"]}))
+    with pytest.raises(CaseError, match=r"^common.json:1:\d+: a mode is named twice$"):
         load_corpus(folder)
 
 

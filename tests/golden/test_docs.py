@@ -53,7 +53,7 @@ def test_the_example_is_a_case(tmp_path: Path) -> None:
     (text,) = re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)
     example = json.loads(text)
     corpora = ROOT / "golden_payloads"
-    for file in [corpora / "shared.json", *(corpora / "monte_carlo").glob("*.json")]:
+    for file in [corpora / "common.json", *(corpora / "monte_carlo").glob("*.json")]:
         place = tmp_path / file.relative_to(corpora)
         place.parent.mkdir(exist_ok=True)
         place.write_text(file.read_text())

@@ -20,8 +20,6 @@ BLIND = {"metrics-down", "prometheus-down", "flags-down", "counter-renamed"}
 """Faults of an instrument: nothing is known to be bad, so the stage holds."""
 PAIRS = (("slow-reads", "dashboard-500"), ("errors-1pct", "kill-switch-stuck"), ("flags-down", "counter-renamed"))
 """Faults with no check in common: they share a run, which takes a minute."""
-NO_PASS_COUNTS = {"flags-down", "flag-lost"}
-"""Without its flags no canary can pass, so nothing is worth waiting for but the windows."""
 
 
 def rehearse(reports: Path, stage: str, *arguments: str) -> tuple[int, dict[str, Any], str]:
@@ -67,8 +65,7 @@ def rehearsed() -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("names", rehearsed(), ids="+".join)
 def test_a_fault_turns_red_what_it_names_and_nothing_else(tmp_path: Path, names: tuple[str, ...]) -> None:
     faults = [f"--rollout-fault={name}" for name in names]
-    wait = "45s" if NO_PASS_COUNTS.intersection(names) else "80s"
-    code, document, output = rehearse(tmp_path, "stage1", *faults, f"--rollout-wait={wait}")
+    code, document, output = rehearse(tmp_path, "stage1", *faults, "--rollout-wait=80s")
     assert red(document) == {check for one in FAULTS if one.name in names for check in one.red_in("stage1")}, output
     assert document["decision"] == ("HOLD" if BLIND.issuperset(names) else "NO-GO"), output
     assert code == 1

@@ -267,7 +267,9 @@ class Site:
         """Return a text with its variables filled in. Raises EnvironmentUnready."""
         for name in _REFERENCE.findall(text):
             if not self._variables.get(name):
-                raise EnvironmentUnready(f"{self.endpoint.endpoint}: the environment variable {name} is not set")
+                raise EnvironmentUnready(
+                    f"{self.endpoint.endpoint}: the environment variable {name} is not set; export it"
+                )
         return _REFERENCE.sub(lambda found: self._variables[found[1]], text)
 
     def headers(self, given: Mapping[str, str]) -> dict[str, str]:

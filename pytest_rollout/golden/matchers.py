@@ -130,35 +130,7 @@ class Ignore(Entry):
     why: Text
 
 
-OfEntry: TypeAlias = Annotated[
-    Equals
-    | Near
-    | InRange
-    | OfType
-    | Matches
-    | Uuid
-    | Moment
-    | OneOf
-    | Length
-    | SameAs
-    | Absent
-    | Present
-    | OfSchema
-    | Ignore,
-    Field(discriminator="kind"),
-]
-"""What ``each`` may say of an entry; for entries of entries there are wildcards."""
-
-
-class Each(Entry):
-    """Every entry of an array or object, and at least ``min`` of them."""
-
-    kind: Literal["each"] = Field(alias="is")
-    of: OfEntry
-    least: Size = Field(default=1, alias="min")
-
-
-Matcher: TypeAlias = Annotated[
+_OfOne: TypeAlias = (
     Equals
     | Near
     | InRange
@@ -173,10 +145,20 @@ Matcher: TypeAlias = Annotated[
     | Present
     | OfSchema
     | Ignore
-    | Each
-    | Unordered,
-    Field(discriminator="kind"),
-]
+)
+OfEntry: TypeAlias = Annotated[_OfOne, Field(discriminator="kind")]
+"""What ``each`` may say of an entry; for entries of entries there are wildcards."""
+
+
+class Each(Entry):
+    """Every entry of an array or object, and at least ``min`` of them."""
+
+    kind: Literal["each"] = Field(alias="is")
+    of: OfEntry
+    least: Size = Field(default=1, alias="min")
+
+
+Matcher: TypeAlias = Annotated[_OfOne | Each | Unordered, Field(discriminator="kind")]
 
 Matching: TypeAlias = dict[PatternText, Matcher]
 """Matchers by pattern."""

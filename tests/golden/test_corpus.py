@@ -305,7 +305,7 @@ def test_a_site_needs_its_variables(tmp_path: Path) -> None:
     assert site.headers(endpoint.headers) == {"Authorization": "Bearer t"}
     assert site.place("http://a", "/x?y=1") == ("http://a", "/x?y=1")
     assert site.place("http://a", "${API_TWO}/x?y=1") == ("http://b", "/x?y=1")
-    with pytest.raises(EnvironmentUnready, match=r"^stages: the environment variable API_TWO is not set$"):
+    with pytest.raises(EnvironmentUnready, match=r"^stages: the environment variable API_TWO is not set; export it$"):
         Site(endpoint, {"API_ONE": "http://a"})
     for wrong in (",", "localhost:80"):
         with pytest.raises(EnvironmentUnready, match=r"'instances' has to name addresses such as http://host:80$"):

@@ -97,7 +97,7 @@ def test_an_address_that_is_not_set_is_an_error(bench: pytest.Pytester, monkeypa
     monkeypatch.delenv("STAGES")
     result = bench.runpytest_inprocess(*PLAIN, "golden")
     assert outcomes(result) == {"failed": 9}
-    result.stdout.fnmatch_lines(["*stages: the environment variable STAGES is not set*"])
+    result.stdout.fnmatch_lines(["*stages: the environment variable STAGES is not set; export it*"])
 
 
 def sandbox_state(folder: Path, **variables: str) -> str:

@@ -52,7 +52,7 @@ def test_what_is_not_set_is_in_every_result(tmp_path: Path) -> None:
     report = session(tmp_path, Target(), changed(ENDPOINT, "/instances", "${PLACES}"))
     assert {(one.verdict, one.reason) for one in report.results.values()} == {(Verdict.ERROR, Reason.ENVIRONMENT)}
     assert len(report.results) == 4 * 4 + 1
-    assert report.verdict.message == "stages: the environment variable PLACES is not set"
+    assert report.verdict.message == "stages: the environment variable PLACES is not set; export it"
 
 
 def test_a_variable_that_no_header_can_carry_is_in_every_result(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 import time
@@ -255,3 +256,41 @@ def run_slot(
 
     where = Where(plans=plans, environment=environment, evidence=log, reports=reports, root=Path.cwd())
     raise typer.Exit(run_once(canary, where, typer.echo))
+
+
+def _login() -> str:
+    """Return who is logged in; empty if nobody knows, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return ""
+
+
+@main.command()
+def rollback(  # noqa: PLR0913 - its options
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, or a folder with one.")],
+    action: Annotated[
+        str | None, typer.Argument(help="The action to carry out; without it, show the playbook.")
+    ] = None,
+    *,
+    environment: Annotated[
+        str, typer.Option("--rollout-env", "--env", metavar="NAME", help="The environment it is about.")
+    ] = "sandbox",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, in one line.")] = "",
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who does it; else whoever is logged in.")] = "",
+    log: _Log = _LOG,
+) -> None:
+    """Go back by the plan's playbook, an action at a time: 0 proven to be done, 1 not proven, 2 nothing was done."""
+    from pytest_rollout.commands.rollback import Asked, rollback as go_back
+
+    asked = Asked(
+        plan=plan,
+        action=action,
+        environment=environment,
+        by=by or _login(),
+        reason=reason,
+        evidence=log,
+        variables=os.environ,
+        folder=Path.cwd(),
+    )
+    raise typer.Exit(go_back(asked, typer.echo))

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_rollout.errors import EnvironmentUnready
+from pytest_rollout.plan.model import DEFAULT_SYSTEM
 from pytest_rollout.plan.strict import did_you_mean
 from pytest_rollout.process import dying_with_parent
 
 STATE_VARIABLE = "ROLLOUT_SANDBOX"
 """Path of the state file of a sandbox that is already up."""
-PRISMA = "prisma"
-"""The system that a sandbox has if none is named."""
 _START_DEADLINE = 60.0
 _TEXTS = ("target", "prometheus", "pushgateway", "flags", "flags_token", "system")
 
@@ -36,7 +35,7 @@ class SandboxState:
     flags: str
     flags_token: str = field(repr=False)
     faults: tuple[str, ...]
-    system: str = PRISMA
+    system: str = DEFAULT_SYSTEM
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -66,7 +65,7 @@ def known_faults(root: Path, system: str | None = None) -> dict[str, str]:
     if done.returncode:
         raise EnvironmentUnready(f"the sandbox does not list its faults: {done.stderr.strip()[-300:]}")
     listed = json.loads(done.stdout)
-    return {fault["name"]: fault["does"] for fault in listed if system in (None, fault.get("system", PRISMA))}
+    return {fault["name"]: fault["does"] for fault in listed if system in (None, fault.get("system", DEFAULT_SYSTEM))}
 
 
 def check_faults(root: Path, names: Sequence[str], system: str | None = None) -> None:
@@ -93,7 +92,7 @@ class Sandbox:
         faults: Sequence[str],
         flags: Mapping[str, str],
         history: float,
-        system: str = PRISMA,
+        system: str = DEFAULT_SYSTEM,
         words: Sequence[str] = (),
     ) -> Sandbox:
         """Start a sandbox below ``folder`` with flags as ``{name: "cohort:value"}``. Raises EnvironmentUnready.
@@ -103,7 +102,7 @@ class Sandbox:
         folder.mkdir(parents=True, exist_ok=True)
         state = folder / "sandbox.json"
         argv = [sys.executable, "-m", "sandbox", "up", "--leash", "--state", str(state), "--directory", str(folder)]
-        argv += ["--system", system] if system != PRISMA else []
+        argv += ["--system", system] if system != DEFAULT_SYSTEM else []
         argv += [f"--{word}" for word in words]
         argv += [part for name in faults for part in ("--fault", name)]
         argv += [part for name, value in flags.items() for part in ("--flag", f"{name}={value}")]

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     CLOCK_SKEW = "clock-skew"
     BUCKET_MISSING = "bucket-missing"
     PARTIAL_DATA = "partial-data"
+    NOT_A_PART = "not-a-part"
     FLIP_UNKNOWN = "flip-unknown"
     UNPROVEN = "unproven"
     NOT_ATTESTED = "not-attested"

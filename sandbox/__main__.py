@@ -102,15 +102,16 @@ def _flags(parse: Callable[[str], _Setting], texts: Sequence[str]) -> tuple[_Set
 
 def _check_faults(system: str, names: Sequence[str]) -> frozenset[str]:
     """Return the names as a set. Raises UnknownFaultError; a fault of another system is named as that."""
+    if not names:
+        return frozenset()  # and load no system for it
     try:
         return check_names(names, _faults(system))
     except UnknownFaultError:
-        elsewhere = {fault.name: fault for fault in _faults(None)}
-        own = {fault.name for fault in _faults(system)}
-        for name in names:
-            if name in elsewhere and name not in own:
-                other = elsewhere[name].system
-                raise UnknownFaultError(f"{name!r} is a fault of --system {other}, not of {system}") from None
+        strangers = set(names) - {fault.name for fault in _faults(system)}
+        for fault in _faults(None):
+            if fault.name in strangers:
+                told = f"{fault.name!r} is a fault of --system {fault.system}, not of {system}"
+                raise UnknownFaultError(told) from None
         raise
 
 

@@ -196,7 +196,7 @@ def start_alertmanager(directory: Path, receiver: str | None = None) -> Componen
     directory.mkdir(parents=True, exist_ok=True)
     config = directory / "alertmanager.yml"
     webhooks = [{"url": receiver, "send_resolved": True}] if receiver else []
-    route = {"receiver": "default", "group_by": ["alertname"], "group_wait": "0s", "group_interval": "1s"}
+    route = {"receiver": "default", "group_by": ["alertname", "endpoint"], "group_wait": "0s", "group_interval": "1s"}
     config.write_text(
         json.dumps({"route": route, "receivers": [{"name": "default", "webhook_configs": webhooks}]}, indent=2)
     )
@@ -216,6 +216,11 @@ def start_python(
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     argv = [sys.executable, "-m", module, *arguments]
     return Component(name, argv, directory, ready="/healthz", env={"PYTHONPATH": path, **(env or {})})
+
+
+def module_command(module: str) -> list[str]:
+    """Return a command line that runs a module of the sandbox from any folder."""
+    return ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", module]
 
 
 def find_binary(name: str) -> str:

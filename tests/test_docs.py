@@ -9,9 +9,10 @@ import pytest
 
 from pytest_rollout.judge.slot import SlotState
 from pytest_rollout.plan.gates import KINDS, Gate
-from pytest_rollout.plan.kinds import Baseline, Burn, CanaryHistory, Streak
+from pytest_rollout.plan.kinds import Baseline, Burn, CanaryHistory
 from pytest_rollout.plan.loader import load_plan
 from pytest_rollout.plan.schedule import Schedule
+from pytest_rollout.plan.several import Streak
 from pytest_rollout.verdict import Reason
 from sandbox.faults import FAULTS
 
@@ -62,9 +63,9 @@ def test_every_key_of_a_gate_is_named(key: str) -> None:
 
 
 def test_every_option_is_explained(pytestconfig: pytest.Config) -> None:
-    ours = {name for name in vars(pytestconfig.option) if name.startswith("rollout_")}
+    ours = {name for name in vars(pytestconfig.option) if name.startswith(("rollout_", "golden_"))}
     assert ours
-    assert sorted(name for name in ours if f"\n| `--{name.replace('_', '-')}" not in README) == []
+    assert sorted(name for name in ours if f"`--{name.replace('_', '-')}" not in README) == []
 
 
 def test_every_fault_of_the_readme_exists() -> None:
@@ -74,7 +75,7 @@ def test_every_fault_of_the_readme_exists() -> None:
 
 
 def test_every_option_of_the_readme_exists(pytestconfig: pytest.Config) -> None:
-    for option in set(re.findall(r"--rollout-[a-z-]+", README)):
+    for option in set(re.findall(r"--(?:rollout|golden)-[a-z-]+", README)):
         assert pytestconfig.getoption(option.removeprefix("--").replace("-", "_"), default="missing") != "missing", (
             option
         )

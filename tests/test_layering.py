@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "pytest_rollout"
 LAYERS = (
     {"errors", "verdict", "units", "process", "__init__"},
     {"plan", "judge"},
-    {"sources", "evidence", "publish", "golden", "load"},
+    {"sources", "evidence", "publish", "golden", "flags", "load"},
     {
         *("sandbox", "target", "gathering", "canary", "look", "stage", "replay", "live"),
-        *("archive", "flag_state", "heartbeat", "schedule"),
+        *("archive", "flag_state", "heartbeat", "schedule", "playbook"),
     },
     {"plugin"},
     {"cli", "commands"},

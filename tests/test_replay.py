@@ -227,6 +227,11 @@ KINDS: dict[str, tuple[Mapping[str, Any], Sequence[Told], str]] = {
         pair(1),
         "passed within-limit",
     ),
+    "ratio, good ones": (
+        {"ratio": {"good": "good_total", "total": 'req{job="shop"}'}, "at_least": "90%", "over": "30m"},
+        [(GOOD, ramp(50)), ({**GOOD, "__name__": "good_total"}, ramp(49))],
+        "passed within-limit",
+    ),
     "ratio, point": ({**RATIO, "confidence": "point"}, pair(1), "passed within-limit"),
     "ratio, nothing there": (RATIO, [(ROLLBACKS, ramp(0))], "inconclusive no-data"),
     "ratio, restarted": (RATIO, pair(1), "inconclusive restart-in-window"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +78,11 @@ class Monitoring:
     rules: Path
     """The file that Prometheus loads."""
 
+    @property
+    def backup(self) -> Path:
+        """Where a dry run keeps it."""
+        return self.rules.with_name(self.rules.name + BACKUP)
+
     def loaded(self) -> dict[str, Mapping[str, Any]]:
         """Return the loaded rules of the rollout's file by name. Raises UnusableError."""
         groups = self._get(f"{self.prometheus}/api/v1/rules")["data"]["groups"]
@@ -85,6 +93,21 @@ class Monitoring:
         """Return the labels of the alerts that fire at Prometheus now."""
         alerts = self._get(f"{self.prometheus}/api/v1/alerts")["data"]["alerts"]
         return [one["labels"] for one in alerts if one["state"] == "firing"]
+
+    def tells(self) -> list[str]:
+        """Return the Alertmanagers that Prometheus tells of its alerts."""
+        active = self._get(f"{self.prometheus}/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
+        return [one["url"] for one in active]
+
+    def recorded(self, alert: Alert) -> dict[str, float]:
+        """Return what an alert looks at now: the value of its recorded series by endpoint."""
+        result = self._get(f"{self.prometheus}/api/v1/query?query={alert.series}")["data"]["result"]
+        return {one["metric"].get("endpoint", ""): float(one["value"][1]) for one in result}
+
+    def age(self, rule: Mapping[str, Any]) -> float:
+        """Return how many seconds ago a loaded rule was evaluated, by the clock of Prometheus."""
+        _at, now = self._get(f"{self.prometheus}/api/v1/query?query=time()")["data"]["result"]
+        return float(now) - datetime.fromisoformat(_microseconds(rule["lastEvaluation"])).timestamp()
 
     def known(self) -> list[Mapping[str, Any]]:
         """Return the alerts that Alertmanager has, with their state."""
@@ -115,31 +138,54 @@ class Monitoring:
 
 
 @contextmanager
-def dry_run(monitoring: Monitoring, token: str) -> Iterator[None]:
+def dry_run(monitoring: Monitoring, written: Any, token: str) -> Iterator[None]:
     """Lower the limits; afterwards the file is as it was, byte for byte, and Prometheus has read it again.
 
-    The original is kept beside the file meanwhile: after a killed run, ``put_back`` finds it there.
+    The original is kept beside the file meanwhile: after a killed run, ``put_back`` finds it there. Raises
+    UnusableError if the file is not the written rules.
     """
     original = monitoring.rules.read_bytes()
-    backup = monitoring.rules.with_name(monitoring.rules.name + BACKUP)
-    backup.write_bytes(original)
+    _require_written(original, written, monitoring.rules)
+    replace_file(monitoring.backup, original)
     try:
-        monitoring.rules.write_text(lowered(yaml.safe_load(original), token), encoding="utf-8")
+        replace_file(monitoring.rules, lowered(written, token).encode())
         monitoring.reload()
         yield
     finally:
-        put_back(monitoring)
+        replace_file(monitoring.rules, original)
+        monitoring.reload()
+        monitoring.backup.unlink(missing_ok=True)
 
 
-def put_back(monitoring: Monitoring) -> bool:
-    """Put back the rules that a dry run has lowered; return whether there were any."""
-    backup = monitoring.rules.with_name(monitoring.rules.name + BACKUP)
-    if not backup.exists():
+def put_back(monitoring: Monitoring, written: Any) -> bool:
+    """Put back the rules that a killed dry run has lowered; return whether there were any.
+
+    Raises UnusableError, and leaves everything as it is, if what was kept is not the written rules.
+    """
+    if not monitoring.backup.exists():
         return False
-    monitoring.rules.write_bytes(backup.read_bytes())
-    backup.unlink()
+    original = monitoring.backup.read_bytes()
+    _require_written(original, written, monitoring.backup)
+    replace_file(monitoring.rules, original)
     monitoring.reload()
+    monitoring.backup.unlink()
     return True
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Give a file other content in one step: whoever reads or is killed meanwhile leaves the one or the other."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def _require_written(content: bytes, written: Any, path: Path) -> None:
+    try:
+        same = yaml.safe_load(content) == written
+    except yaml.YAMLError:
+        same = False
+    if not same:
+        raise UnusableError(f"{path} does not hold the rules of {RULES}; put them there, and take other files away")
 
 
 def wrong_rules(loaded: Mapping[str, Mapping[str, Any]], written: Any) -> list[str]:
@@ -164,6 +210,24 @@ def _wrong_rule(name: str, loaded: Mapping[str, Any], rule: Mapping[str, Any]) -
     if loaded["health"] != "ok":
         wrong.append(f"{name} is not healthy: {loaded['health']}, {loaded.get('lastError', '')}")
     return wrong
+
+
+def blind(alert: Alert, recorded: Mapping[str, float], endpoints: Iterable[str]) -> list[str]:
+    """Return the endpoints at which an alert has nothing to look at, so that it could not fire.
+
+    A share that is 0 / 0 is something to look at for an alert that is about the missing: nothing is missing. For one
+    that is about too much it is not.
+    """
+    return [
+        f"{alert.name} has nothing to look at for {endpoint}"
+        for endpoint in endpoints
+        if endpoint not in recorded or (alert.sign == ">" and not math.isfinite(recorded[endpoint]))
+    ]
+
+
+def _microseconds(moment: str) -> str:
+    """Return an RFC 3339 moment with no more digits than Python reads."""
+    return re.sub(r"(\.\d{6})\d+", r"\1", moment)
 
 
 def _bare(expression: str) -> str:

@@ -8,26 +8,28 @@ from typing import Any
 
 import httpx
 import pytest
-from pytest_rollout.flags.writer import FlagWriter
 
 from canaries.stage_normalization.alerts import Monitoring
-from canaries.stage_normalization.instances import Instance, fleet
+from canaries.stage_normalization.instances import Instance, UnusableError, fleet, require_all
 from canaries.stage_normalization.migration import Migration
 from canaries.stage_normalization.rehearsal import Preview, borrowed
+from pytest_rollout.flags.writer import FlagWriter
 from pytest_rollout.sources.http import Http
 
 
 @pytest.fixture
-def serving(rollout_variables: Any) -> Iterator[tuple[Instance, ...]]:
-    """Return the instances that users meet."""
+def serving(rollout_variables: Any, rollout_target: Any) -> Iterator[tuple[Instance, ...]]:
+    """Return the instances that users meet, all of them."""
     with fleet(rollout_variables["STAGE_SERVING_INSTANCES"]) as instances:
+        require_all(rollout_target.url, instances)
         yield instances
 
 
 @pytest.fixture
 def preview(rollout_variables: Any) -> Iterator[tuple[Instance, ...]]:
-    """Return the instances that nobody uses: there modes may be flipped and data rewritten."""
+    """Return the instances that nobody uses, all of them: there modes may be flipped and data rewritten."""
     with fleet(rollout_variables["STAGE_API_INSTANCES"]) as instances:
+        require_all(rollout_variables["STAGE_PREVIEW_URL"], instances)
         yield instances
 
 
@@ -73,6 +75,8 @@ def borrowed_preview(
 @pytest.fixture
 def monitoring(rollout_target: Any, rollout_variables: Any) -> Iterator[Monitoring]:
     """Return Prometheus, Alertmanager, the receiver of alerts, and the file of rules."""
+    if rollout_target.prometheus is None:
+        raise UnusableError("the environment has no prometheus, so nobody knows its alerts")
     with httpx.Client(trust_env=False, timeout=5) as http:
         yield Monitoring(
             http,

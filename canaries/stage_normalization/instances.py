@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +25,16 @@ from canaries.stage_normalization.endpoints import (
     finding,
     mode_of,
 )
+from pytest_rollout.sources.flags import FlagReader
+from pytest_rollout.sources.http import Http
 
 EVERYBODY, CANARY = "*", "canary"
 COHORTS = (EVERYBODY, CANARY)
 SPREAD_SECONDS = 5.0
 """How long a flip may take to reach every instance: the API's promise."""
 HOLD_POLLS = 3
+ASKED = 25
+"""How often the front is asked for each instance that is known."""
 POLL_SECONDS = 0.1
 _GAUGES = {EVERYBODY: "stage_validation_mode", CANARY: "stage_validation_canary_mode"}
 _TIMEOUT = 5.0
@@ -107,15 +111,15 @@ class Instance:
             if value in range(len(MODES))
         }
 
-    def probed_modes(self, name: str) -> Modes:
+    def probed_modes(self, places: Iterable[tuple[str, str]], name: str) -> Modes:
         """Return the modes that the endpoints' behaviour tells, by an unknown stage; in off and warn it is stored.
 
         Raises UnclearError.
         """
+        known = {endpoint.name: endpoint for endpoint in ENDPOINTS}
         return {
-            (endpoint.name, cohort): mode_of(self.finding(endpoint, UNKNOWN, cohort, name).treated)
-            for endpoint in ENDPOINTS
-            for cohort in COHORTS
+            (endpoint, cohort): mode_of(self.finding(known[endpoint], UNKNOWN, cohort, name).treated)
+            for endpoint, cohort in places
         }
 
 
@@ -151,13 +155,42 @@ def require_distinct(instances: tuple[Instance, ...]) -> None:
         known[name] = one.url
 
 
-def wrong_modes(instance: Instance, wanted: Modes, name: str) -> list[str]:
-    """Return where what an instance says, shows and does is not the wanted mode, for everybody and the canary."""
-    told = {"says": instance.said_modes(), "shows": instance.shown_modes(), "acts as": instance.probed_modes(name)}
+def require_all(front: str, known: Sequence[Instance]) -> None:
+    """Raise UnusableError if somebody answers at the front who is not among the known: that one would go unseen."""
+    names = {one.get("/api/internal/modes")["instance"] for one in known}
+    with httpx.Client(base_url=front, trust_env=False, timeout=_TIMEOUT) as client:
+        asked = [Instance(client).send(Ask("GET", "/api/deprecations", {})) for _ in range(ASKED * len(known))]
+    seen = {answer.headers.get("x-instance", "") for answer in asked}
+    if "" in seen:
+        raise UnusableError(f"answers of {front} do not say in x-instance who gave them, so nobody knows them all")
+    if unknown := seen - names:
+        raise UnusableError(f"instance {min(unknown)} answers at {front} and is not among those that are asked")
+
+
+def flagged(url: str | None) -> Modes:
+    """Return the modes that the flag service wants, without any token. Raises UnusableError."""
+    if url is None:
+        raise UnusableError("the environment has no flag service, so nobody knows which modes are wanted")
+    http = Http()
+    try:
+        reader = FlagReader(url, http)
+        read = {(one.name, cohort): reader.read(one.flag, cohort) for one in ENDPOINTS for cohort in COHORTS}
+    finally:
+        http.close()
+    for reading in read.values():
+        if reading.value not in MODES:
+            raise UnusableError(f"{reading.flag} is {reading.value!r}, not a mode; {reading.fault}")
+    return {place: reading.value for place, reading in read.items()}  # type: ignore[misc]
+
+
+def wrong_modes(instance: Instance, wanted: Modes, probed: Iterable[tuple[str, str]], name: str) -> list[str]:
+    """Return where what an instance says, shows and (at the places to probe) does is not the wanted mode."""
+    said, shown, acted = instance.said_modes(), instance.shown_modes(), instance.probed_modes(probed, name)
+    told = [("says", said, wanted), ("shows", shown, wanted), ("acts as", acted, {one: wanted[one] for one in acted})]
     return [
         f"{instance.url} {how} {found.get(place, 'nothing')} at {place[0]} for {_whom(place[1])}, expected {mode}"
-        for how, found in told.items()
-        for place, mode in wanted.items()
+        for how, found, expected in told
+        for place, mode in expected.items()
         if found.get(place) != mode
     ]
 

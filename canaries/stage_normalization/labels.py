@@ -24,6 +24,7 @@ ALLOWED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "stage_validation_canary_mode": {"endpoint": _TEMPLATES},
 }
 """The families that have to be there, by the name of their ``# TYPE`` (or with ``_total``)."""
+COUNTED = "stage_validation_validations"
 _PREFIXES = ("stage_validation_", "stage_deprecation_")
 Series = frozenset[tuple[str, tuple[tuple[str, str], ...]]]
 
@@ -64,6 +65,13 @@ def growth(before: Series, after: Series) -> list[str]:
     return [f"{family}{dict(labels)} has come" for family, labels in sorted(after - before)]
 
 
-def moved(before: Exposition, after: Exposition, family: str) -> bool:
-    """Return whether a family's samples rose: a battery that counts nothing proves nothing."""
-    return sum(value for _, value in after.get(family, ())) > sum(value for _, value in before.get(family, ()))
+def still(before: Exposition, after: Exposition) -> list[str]:
+    """Return the endpoints that have validated nothing meanwhile: requests that nobody looks at prove nothing."""
+    risen = {one: _validations(after, one) > _validations(before, one) for one in sorted(_TEMPLATES)}
+    return [
+        f"{COUNTED} did not rise at {one}, so the odd requests were not validated" for one in risen if not risen[one]
+    ]
+
+
+def _validations(read: Exposition, endpoint: str) -> float:
+    return sum(value for labels, value in read.get(COUNTED, ()) if labels.get("endpoint") == endpoint)

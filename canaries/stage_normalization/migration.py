@@ -3,43 +3,46 @@
 from __future__ import annotations
 
 import json
-import shlex
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from canaries.stage_normalization import commands
 from canaries.stage_normalization.endpoints import STAGES
+from canaries.stage_normalization.instances import UnusableError
 
 CHECKS = ("keys", "other-columns", "mapping", "canonical", "sums", "audited")
 """What a verification has to have looked at, every one."""
+COMPANIES, STRATEGIES = TABLES = ("companies", "strategies")
+"""The tables that hold stages. Nobody writes the first one through the API."""
 DEADLINE_SECONDS = 60.0
+_DONE, _REFUSED = 0, 1
 Report = Mapping[str, Any]
 
 
 class MigrationError(AssertionError):
-    """The migration refused, or ended with a failure."""
+    """The migration refused."""
 
 
 @dataclass(frozen=True)
 class Migration:
     """The migration of one database; answers are JSON, one object a line."""
 
-    start: Callable[[Sequence[str]], tuple[int, str, str]]
-    """Runs it with these words and returns its exit code, and what it said on standard output and error."""
+    start: Callable[[Sequence[str]], tuple[int, str]]
+    """Runs it with these words and returns its exit code and all that it said."""
 
     @classmethod
     def of(cls, text: str) -> Migration:
         """Take a command line, split as a shell would; no shell runs it."""
-        return cls(lambda words: _run([*shlex.split(text), *words]))
+        return cls(lambda words: commands.run(text, words, DEADLINE_SECONDS))
 
     def run(self, *words: str) -> list[Report]:
         """Run it and return its answers. Raises MigrationError with what it complains about."""
         code, answers, said = self._run(words)
         if code:
-            raise MigrationError(f"normalize-stages {words[0]} ended with exit code {code}: {said}")
+            raise MigrationError(f"normalize-stages {words[0]} refused: {said}")
         return answers
 
     def plan(self) -> Report:
@@ -52,10 +55,10 @@ class Migration:
         return self.run("--apply", digest, "--batch-size", str(batch))
 
     def verify(self, snapshot: Path) -> Report:
-        """Return the comparison with a snapshot from before, passed or not. Raises MigrationError without one."""
+        """Return the comparison with a snapshot from before, passed or not. Raises UnusableError without one."""
         _code, answers, said = self._run(("--verify", str(snapshot)))
         if len(answers) != 1:
-            raise MigrationError(f"normalize-stages --verify gave no report: {said}")
+            raise UnusableError(f"normalize-stages --verify gave no report: {said}")
         return answers[0]
 
     def quarantine(self) -> list[Report]:
@@ -73,15 +76,12 @@ class Migration:
         return report
 
     def _run(self, words: Sequence[str]) -> tuple[int, list[Report], str]:
-        code, answers, said = self.start(words)
-        return code, [json.loads(line) for line in answers.splitlines()], said.strip()[-400:]
-
-
-def _run(command: Sequence[str]) -> tuple[int, str, str]:
-    done = subprocess.run(  # noqa: S603 - the environment's own command line
-        command, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
+        code, output = self.start(words)
+        answers = [line for line in output.splitlines() if line.startswith("{")]
+        said = "\n".join(line for line in output.splitlines() if not line.startswith("{"))[-400:].strip()
+        if code not in (_DONE, _REFUSED):
+            raise UnusableError(f"normalize-stages {words[0]} ended with exit code {code}: {said}")
+        return code, [json.loads(line) for line in answers], said
 
 
 def wrong_plan(plan: Report) -> list[str]:
@@ -96,8 +96,7 @@ def wrong_plan(plan: Report) -> list[str]:
     wrong += [f"{old!r} would become {' and '.join(sorted(new))}" for old, new in targets.items() if len(new) > 1]
     both = targets.keys() & {one["value"] for one in aside}
     wrong += [f"{value!r} would be both changed and set aside" for value in sorted(both)]
-    if not sum(plan["rows"].values()):
-        wrong.append("the plan has looked at no rows")
+    wrong += [f"the plan has looked at no rows of {table}" for table in TABLES if not plan["rows"].get(table)]
     return wrong
 
 
@@ -113,6 +112,11 @@ def wrong_verification(report: Report) -> list[str]:
     if not report["rows"]:
         wrong.append("no row was compared with the snapshot")
     return wrong or ([] if report["passed"] else ["the verification did not pass and does not say why"])
+
+
+def values_of(plan: Report, table: str) -> dict[str, int]:
+    """Return the unknown values of a table in a plan, and how many rows have each."""
+    return {one["value"]: one["rows"] for one in plan["quarantine"] if one["table"] == table}
 
 
 def wrong_batches(reports: Sequence[Report], plan: Report) -> list[str]:

@@ -8,12 +8,13 @@ Strategies that are accepted are stored for fund 8, with a name that begins with
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
-from pytest_rollout.flags.writer import FlagWriter
 
 from canaries.stage_normalization.endpoints import COHORT_FLAG, ENDPOINTS, MODES, SPELLINGS, Mode, UnclearError
 from canaries.stage_normalization.instances import COHORTS, SPREAD_SECONDS, Instance, require, until
+from pytest_rollout.flags.writer import FlagWriter
 
 pytestmark = pytest.mark.canary("consistency")
 
@@ -25,16 +26,28 @@ OWN = {mode: f"consistency-{mode}" for mode in MODES}
 @pytest.fixture
 def in_every_mode(preview_flags: FlagWriter, preview: tuple[Instance, ...]) -> Iterator[tuple[Instance, ...]]:
     """Return the preview with the canary's cohorts in their modes; afterwards its flags are as they were."""
-    before = preview_flags.snapshot()
+    with cohorts_in_every_mode(preview_flags, preview):
+        yield preview
+
+
+@contextmanager
+def cohorts_in_every_mode(flags: FlagWriter, instances: tuple[Instance, ...]) -> Iterator[None]:
+    """Put a cohort into each mode; afterwards the flags are as they were, or AssertionError."""
+    _clear(flags, "clear what a killed run left")
+    before = flags.snapshot()
     try:
         for mode, cohort in OWN.items():
-            preview_flags.set(COHORT_FLAG, mode, cohort, actor=ACTOR, reason="a cohort for each mode")
-        require(f"after {SPREAD_SECONDS:g} s", until(lambda: _not_there(preview), SPREAD_SECONDS))
-        yield preview
+            flags.set(COHORT_FLAG, mode, cohort, actor=ACTOR, reason="a cohort for each mode")
+        require(f"after {SPREAD_SECONDS:g} s", until(lambda: _not_there(instances), SPREAD_SECONDS))
+        yield
     finally:
-        for cohort in OWN.values():
-            preview_flags.remove(COHORT_FLAG, cohort, actor=ACTOR, reason="over")
-    assert preview_flags.snapshot() == before, "the preview's flags were not put back"
+        _clear(flags, "over")
+    assert flags.snapshot() == before, "the preview's flags were not put back"
+
+
+def _clear(flags: FlagWriter, reason: str) -> None:
+    for cohort in OWN.values():
+        flags.remove(COHORT_FLAG, cohort, actor=ACTOR, reason=reason)
 
 
 def test_endpoints_agree_in_every_mode(in_every_mode: tuple[Instance, ...], name: str) -> None:

@@ -6,15 +6,15 @@ release from before. Afterwards the release, the flags and the data of the previ
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from canaries.stage_normalization import commands
 from canaries.stage_normalization.books import Books
 from canaries.stage_normalization.endpoints import COHORT_FLAG, ENDPOINTS, MODES, UNKNOWN, Finding
 from canaries.stage_normalization.instances import (
@@ -41,6 +41,8 @@ REASON = "rehearse the rollback on the preview"
 BATCH_ROWS = 5000
 RELEASE_SECONDS = 60.0
 EVERYWHERE = tuple((endpoint.name, cohort) for endpoint in ENDPOINTS for cohort in COHORTS)
+REHEARSED = ("warn", "off-monte-carlo", "off-strategies", "off-companies", "previous-tag", "data")
+"""What the document's playbook does, in its order; the note is a person's part."""
 _FAMILIES = "stage_validation_"
 
 
@@ -52,14 +54,14 @@ class Rehearsal:
     ground: Ground
     version: str
     """Of the release under rollout."""
-    shown: list[Books]
+    shown: Books
     """What the preview answered before the migration."""
     name: str
 
     def wrong_modes(self, modes: Modes) -> list[str]:
         """Return where an instance of the preview does not say, show or act as these modes want."""
         late = await_modes(self.preview.instances, modes)
-        return late or [line for one in self.preview.instances for line in wrong_modes(one, modes, self.name)]
+        return late or [line for one in self.preview.instances for line in wrong_modes(one, modes, modes, self.name)]
 
     def wrong_after(self, action: Action, modes: Modes) -> list[str]:
         """Return what an action should have brought about on every instance, and has not. Raises UnusableError."""
@@ -88,13 +90,12 @@ def rehearsal(
     )
     before, version = preview_flags.snapshot(), one_version(borrowed_preview)
     mine = Rehearsal(borrowed_preview, ground, version, borrowed_preview.books(), name)
-    try:
+    with ExitStack() as back:  # each is tried, whatever becomes of the others
+        back.callback(http.close)
+        back.callback(preview_flags.restore, before, actor=ACTOR, reason="over")
+        back.callback(release, rollout_variables["STAGE_PREVIEW_RELEASE"], "current")
         roll_out(borrowed_preview, preview_flags)
         yield mine
-    finally:
-        http.close()
-        release(rollout_variables["STAGE_PREVIEW_RELEASE"], "current")
-        preview_flags.restore(before, actor=ACTOR, reason="over")
     assert one_version(borrowed_preview) == version, "the preview's release was not put back"
 
 
@@ -102,13 +103,19 @@ def test_playbook_goes_all_the_way_back(rehearsal: Rehearsal) -> None:
     """Every action is confirmed, and every instance says, shows and does what it should have brought about."""
     modes: Modes = dict.fromkeys(EVERYWHERE, "enforce")
     require("start", rehearsal.wrong_modes(modes))
-    for action in load_plan(PLAN).plan.rollback:
-        if action.ask is not None:
-            continue  # a person's part
+    for action in rehearsed(load_plan(PLAN).plan.rollback):
         outcome = carry_out(action, rehearsal.ground, by=ACTOR, reason=REASON)
         assert outcome.confirmed, f"{action.id}: {outcome.message}"
         modes = turned(modes, action.set or {})
         require(action.id, rehearsal.wrong_after(action, modes))
+
+
+def rehearsed(playbook: Sequence[Action]) -> list[Action]:
+    """Return the actions that no person has to do. Raises UnusableError unless they are those of the document."""
+    actions = [action for action in playbook if action.ask is None]
+    if (ids := [action.id for action in actions]) != list(REHEARSED):
+        raise UnusableError(f"the playbook does {', '.join(ids) or 'nothing'}; rehearsed is {', '.join(REHEARSED)}")
+    return actions
 
 
 def of_the_preview(variables: Mapping[str, str], preview: Preview) -> dict[str, str]:
@@ -124,7 +131,7 @@ def turned(modes: Modes, flags: Mapping[str, object]) -> Modes:
     """Return the modes after flags were set for everybody, the flag of all endpoints among them."""
     names = {one.flag: {one.name} for one in ENDPOINTS} | {COHORT_FLAG: {one.name for one in ENDPOINTS}}
     wanted = {name: value for flag, value in flags.items() for name in names[flag] if value in MODES}
-    return {(name, cohort): wanted.get(name, mode) for (name, cohort), mode in modes.items()}  # type: ignore[misc]
+    return {(name, cohort): wanted.get(name, mode) for (name, cohort), mode in modes.items()}
 
 
 def roll_out(preview: Preview, flags: FlagWriter) -> None:
@@ -166,10 +173,6 @@ def version_of(instance: Instance) -> str:
 
 def release(command: str, which: str) -> None:
     """Roll the preview to a release. Raises UnusableError if that fails."""
-    done = subprocess.run(  # noqa: S603 - the environment's own command line
-        [*shlex.split(command), which], capture_output=True, text=True, timeout=RELEASE_SECONDS, check=False
-    )
-    if done.returncode:
-        raise UnusableError(
-            f"rolling the preview to {which} ended with {done.returncode}: {done.stderr.strip()[-400:]}"
-        )
+    code, said = commands.run(command, [which], RELEASE_SECONDS)
+    if code:
+        raise UnusableError(f"rolling the preview to {which} ended with {code}: {said.strip()[-400:]}")

@@ -36,6 +36,7 @@ _TELLING = {
     Kind.FLAG: ("value", "changed_by", "changed_at"),
     Kind.ATTESTATION: ("answer", "by", "reason"),
     Kind.WAIVER: ("check", "by", "reason"),
+    Kind.ROLLBACK: ("event", "message", "flag", "cohort", "fault", "by", "reason"),
 }
 """What matters of each kind's data, the most important first."""
 _BEFORE = {"by": "by", "changed_by": "by", "holder": "by", "count": "look"}

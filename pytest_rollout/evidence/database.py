@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pytest_rollout.errors import EvidenceError
 from pytest_rollout.evidence import schema, trouble
 
 _POSTGRES = "postgresql"
+_PAUSE = 0.01
 
 
 class Database:
@@ -150,7 +152,7 @@ def _sqlite(url: sa.URL, patience: float) -> sa.Engine:
     def durable(connection: Any, _record: object) -> None:
         connection.isolation_level = None
         connection.text_factory = _text
-        connection.execute("PRAGMA journal_mode=WAL")  # who reads does not wait for who writes
+        _write_ahead(connection, patience)
         connection.execute("PRAGMA synchronous=FULL")
 
     @sa.event.listens_for(engine, "begin")
@@ -159,6 +161,24 @@ def _sqlite(url: sa.URL, patience: float) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+    """Have who reads not wait for who writes.
+
+    Two that turn a new file to WAL in the same moment would wait for each other, so SQLite refuses one of them at
+    once and does not heed its timeout: https://sqlite.org/c3ref/busy_handler.html.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _text(raw: bytes) -> str:

@@ -45,7 +45,7 @@ class Asked:
 
 def add_attestation(log: EvidenceLog, asked: Asked, given: Attestation) -> Head:
     """Append an answer and return the new head. Raises EvidenceError, also for texts that nobody should sign."""
-    _refuse_odd_texts(given)
+    refuse_odd_texts(given.by, given.reason)
     _refuse_odd_link(given.link)
     entry = Entry(
         kind=Kind.ATTESTATION, place=asked.place, subject=asked.subject, at=given.given_at, data=asdict(given)
@@ -55,7 +55,7 @@ def add_attestation(log: EvidenceLog, asked: Asked, given: Attestation) -> Head:
 
 def add_waiver(log: EvidenceLog, place: Place, stage: str, waiver: Waiver) -> Head:
     """Append that a check of a stage is waived, and return the new head. Raises EvidenceError as `add_attestation`."""
-    _refuse_odd_texts(waiver)
+    refuse_odd_texts(waiver.by, waiver.reason)
     return log.append([Entry(kind=Kind.WAIVER, place=place, subject=stage, at=waiver.given_at, data=asdict(waiver))])
 
 
@@ -107,7 +107,8 @@ def _contradictions(kept: Snapshot, asked: Asked, after: Head, given_at: float) 
 
     Raises EvidenceError unless it is proven that these are all.
     """
-    found = (_contradiction(record, asked, given_at) for record in _recorded(kept, after))
+    records = _recorded(kept, after)
+    found = (_contradiction(record, asked, given_at) or _went_back(record, asked) for record in records)
     return [Contradiction(max(one.at, given_at), one.what) for one in found if one]
 
 
@@ -134,6 +135,16 @@ def _contradiction(record: Record, asked: Asked, given_at: float) -> Contradicti
     return None
 
 
+def _went_back(record: Record, asked: Asked) -> Contradiction | None:
+    """Return that somebody changed the system by the playbook; that a person did something else is no such change."""
+    data = record.data
+    if (record.kind, record.place) != (Kind.ROLLBACK, asked.place):
+        return None
+    if data["event"] != "begun" or data["kind"] == "ask":
+        return None
+    return Contradiction(record.at, f"{data['by']} went back by {record.subject} of the playbook: {data['reason']}")
+
+
 def _recorded(kept: Snapshot, after: Head) -> Iterator[Record]:
     """Yield all records after a head that the log had: one that is missing breaks the chain, and the last is known."""
     end = after
@@ -153,8 +164,9 @@ def _known(kept: Snapshot, text: str) -> Head | None:
     return head if kept.had(head) else None
 
 
-def _refuse_odd_texts(said: Attestation | Waiver) -> None:
-    for name, text, then in (("name", said.by, "say who it is"), ("reason", said.reason, "say why")):
+def refuse_odd_texts(by: str, reason: str) -> None:
+    """Raise EvidenceError for a name or a reason that says nothing, or has what nobody sees."""
+    for name, text, then in (("name", by, "say who it is"), ("reason", reason, "say why")):
         if not any(map(str.isalnum, text)):
             raise EvidenceError(f"the {name} {text!r} says nothing; {then}")
         if len(text) > _LONGEST:

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     ATTESTATION = "attestation"
     WAIVER = "waiver"
     BLESS = "bless"
+    ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,12 @@ class StageLog:
         return Entry(kind=kind, place=self.place, subject=subject, at=at, data=data)
 
 
+def add_flags(log: EvidenceLog, place: Place, readings: Sequence[FlagReading], at: float) -> None:
+    """Append what became known of flags, unless it is what is known already. Raises EvidenceError."""
+    with log.appending() as appending:
+        appending.append(list(_changes(appending, place, readings, at)))
+
+
 def _changes(log: Appending, place: Place, readings: Sequence[FlagReading], at: float) -> Iterator[Entry]:
     """Yield a record for each flag that is not as it was recorded last; what was not evaluated tells nothing."""
     for reading in readings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_rollout.gathering.bare import unseen
 from pytest_rollout.judge.baseline import Effect, judge_quantiles, judge_ratios
 from pytest_rollout.judge.demand import short_window
 from pytest_rollout.judge.points import Points, Sides, judge_points, points_between
@@ -69,8 +70,8 @@ def _points(question: Question, baseline: Baseline, window: Window, earlier: Win
         return short  # so early that a range of points would end before it begins
     sides = Sides(_values(question, mine, window), _values(question, theirs, earlier), baseline.direction)
     span = window.length - step
-    doubt = question.unseen(mine, question.reader(window), span=span)
-    base = question.unseen(theirs, question.reader(earlier), span=span, after_flip=baseline.before is None)
+    doubt = unseen(question, mine, question.reader(window), span=span)
+    base = unseen(question, theirs, question.reader(earlier), span=span, after_flip=baseline.before is None)
     judged = judge_points(sides, question.demand(()), window)
     if doubt is None and base is not None:
         doubt = replace(base, message=f"the baseline: {base.message}")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from pytest_rollout.errors import SourceError
+from pytest_rollout.gathering.bare import judge_bare
 from pytest_rollout.gathering.compare import compare
-from pytest_rollout.gathering.reader import LOOKBACK_IN_SCRAPES, Moment, Reader
+from pytest_rollout.gathering.reader import LOOKBACK_IN_SCRAPES, Moment, Reader, just_flipped, numbers
 from pytest_rollout.judge.demand import Demand, Restarts
 from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.quantile import judge_quantile
@@ -25,16 +25,16 @@ from pytest_rollout.judge.several import (
     period_tail,
 )
 from pytest_rollout.judge.share import RatioEvidence, judge_ratio
-from pytest_rollout.judge.value import judge_counter, judge_value
-from pytest_rollout.judge.watch import Watched
+from pytest_rollout.judge.value import judge_counter
 from pytest_rollout.plan.gates import Gate
-from pytest_rollout.plan.kinds import AtLeast, Burn, BurnPair, Counter, Quantile, Ratio
-from pytest_rollout.plan.promql import LOOKBACK, Selector, parse_selector, selectors
+from pytest_rollout.plan.kinds import Burn, BurnPair, Counter, Quantile, Ratio
+from pytest_rollout.plan.promql import parse_selector
+from pytest_rollout.plan.several import AtLeast
 from pytest_rollout.sources.native import NativeBucket, histogram, told_throughout
 from pytest_rollout.sources.prometheus import Prometheus
 from pytest_rollout.target import Target
 from pytest_rollout.units import format_duration
-from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
+from pytest_rollout.verdict import CheckResult, Reason, inconclusive
 
 _GAP_IN_SCRAPES = 4
 Judge = Callable[[Sequence[Series], Watch, Window, Demand], CheckResult]
@@ -91,9 +91,9 @@ class Question:
     def _in_window(self, window: Window | None) -> CheckResult:
         gate = self.gate
         if window is None or gate.promql is not None:
-            return self._value(gate.promql or "", window)
+            return judge_bare(self, gate.promql or "", window)
         if window.length <= 0:
-            return _just_flipped(window)
+            return just_flipped(window)
         if gate.ratio is not None:
             return self._ratio(gate.ratio, window)
         if gate.quantile is not None:
@@ -111,36 +111,52 @@ class Question:
         demand = self.demand(evidence.total)
         if not self.gate.by:
             return judge_ratio(evidence, window, demand)
-        totals, bad = (_by_labels(part, self.gate.by) for part in (evidence.total, evidence.bad))
+        totals, parts = (_by_labels(side, self.gate.by) for side in (evidence.total, evidence.part))
         single = replace(demand, expect_series=1)
         results = {
-            name: judge_ratio(evidence.only(totals.get(name, ()), bad.get(name, ())), window, single)
-            for name in totals | bad
+            name: judge_ratio(evidence.only(totals.get(name, ()), parts.get(name, ())), window, single)
+            for name in totals | parts
         }
-        lost = evidence.watch.incomplete(len(evidence.total))
+        doubt = evidence.watch.incomplete(len(evidence.total))
         if evidence.bad_watch is not None:
-            lost = lost or evidence.bad_watch.incomplete(len(evidence.bad))
-        return self._several(results, lost)
+            doubt = doubt or evidence.bad_watch.incomplete(len(evidence.part)) or self._apart(evidence)
+        return self.several(results, doubt)
+
+    def _apart(self, evidence: RatioEvidence) -> CheckResult | None:
+        """Return that no good series can belong to any group, for want of a label that tells the groups apart."""
+        known = frozenset(label for one in evidence.good or () for label in one.labels)
+        missing = [label for label in self.gate.by if label not in known]
+        if not known or not missing:
+            return None
+        return inconclusive(
+            Reason.UNKNOWN_LABEL,
+            f"no series of 'good' has the label {missing[0]!r} that 'by' asks for; "
+            f"labels there: {', '.join(sorted(known))}",
+        )
 
     def ratio_evidence(self, ratio: Ratio, window: Window) -> RatioEvidence:
         """Return the raw counters of a ratio."""
         reader = self.reader(window)
-        bad, total = parse_selector(ratio.bad), parse_selector(ratio.total)
-        all_of_it = _numbers(ratio.total, reader.raw(ratio.total))
+        part, total = parse_selector(ratio.part), parse_selector(ratio.total)
+        all_of_it = numbers(ratio.total, reader.raw(ratio.total))
         watch = reader.watch(total, all_of_it)
-        if bad.narrows(total):
-            part = tuple(one for one in all_of_it if bad.matches(one.labels))
-            return RatioEvidence(bad=part, total=all_of_it, watch=watch, bad_labels=bad.demanded_labels)
-        failures = _numbers(ratio.bad, reader.raw(ratio.bad))
+        if part.narrows(total):
+            wanted = ratio.good is None
+            bad = tuple(one for one in all_of_it if part.matches(one.labels) is wanted)
+            return RatioEvidence(bad=bad, total=all_of_it, watch=watch, bad_labels=part.demanded_labels)
+        found = numbers(ratio.part, reader.raw(ratio.part))
+        if ratio.good is not None:
+            own = reader.watch(part, found)
+            return RatioEvidence(bad=(), good=found, total=all_of_it, watch=watch, bad_watch=own)
         absent = ratio.absent_is == 0
-        own = reader.watch(bad, failures, absent_is_zero=absent)
-        return RatioEvidence(bad=failures, total=all_of_it, watch=watch, bad_watch=own, absent_is_zero=absent)
+        own = reader.watch(part, found, absent_is_zero=absent)
+        return RatioEvidence(bad=found, total=all_of_it, watch=watch, bad_watch=own, absent_is_zero=absent)
 
     def _burn(self, burn: Burn, pair: BurnPair) -> BurnWindow:
         def judged(over: float) -> CheckResult:
             window = self.moment.window(self.target.scaled(over), growing=True)
             if window.length <= 0:
-                return _just_flipped(window)
+                return just_flipped(window)
             evidence = self.ratio_evidence(burn.ratio, window)
             return judge_ratio(evidence, window, replace(self.demand(evidence.total), limit=limit))
 
@@ -183,7 +199,7 @@ class Question:
 
     def _counter(self, counter: Counter, window: Window) -> CheckResult:
         reader = self.reader(window)
-        series = _numbers(counter.of, reader.still(counter.of))
+        series = numbers(counter.of, reader.still(counter.of))
         watch = reader.watch(parse_selector(counter.of), series, absent_is_zero=counter.absent_is == 0)
         return self._judged(series, watch, window, judge_counter)
 
@@ -195,83 +211,14 @@ class Question:
             name: judge(part, watch.only({one.instance for one in part}), window, replace(demand, expect_series=1))
             for name, part in _by_labels(series, self.gate.by).items()
         }
-        return self._several(results, watch.incomplete(len(series)))
+        return self.several(results, watch.incomplete(len(series)))
 
-    def _several(self, results: dict[str, CheckResult], doubt: CheckResult | None) -> CheckResult:
+    def several(self, results: dict[str, CheckResult], doubt: CheckResult | None) -> CheckResult:
+        """Return the verdict of the gate out of those of its groups or series."""
         quantifier = self.gate.quantifier
         wanted = quantifier.at_least if isinstance(quantifier, AtLeast) else (1 if quantifier == "any" else None)
         judged = judge_several(results, Quantifier(wanted, self.gate.expect_series or 1))
         return judged.because(doubt) if doubt else judged
-
-    # --- bare values
-
-    def _value(self, expression: str, window: Window | None) -> CheckResult:
-        if window is not None and window.length <= 0:
-            return _just_flipped(window)
-        seconds = window.length if window else 0.0
-        reader = self.reader(window or Window(self.moment.end, self.moment.end, 0.0))
-        doubt = self.unseen(expression, reader)
-        found = reader.value(expression.replace("$window", f"{max(1, round(seconds * 1000))}ms"))
-        demand = self.demand(found)
-        if self.gate.quantifier is None:
-            judged = judge_value(found, window, demand)
-        else:
-            judged = self._several({shown(one.labels): judge_value((one,), window, demand) for one in found}, None)
-        # A value that is too high breaches whatever is missing; one that is too low may be so for want of data.
-        breached = judged.verdict is Verdict.BREACHED and demand.comparator in ("below", "at_most")
-        return judged.because(doubt) if doubt and not breached else judged
-
-    def unseen(
-        self, expression: str, reader: Reader, *, span: float = 0.0, after_flip: bool = True
-    ) -> CheckResult | None:
-        """Return why what an expression reads was not watched well enough, or None if it was.
-
-        It is evaluated at the end of the reader's window and, with ``span``, over so many seconds before.
-        ``after_flip``: whether nothing that it reads may be from before the flip.
-        """
-        read = selectors(expression, reader.window.length or 1.0)
-        if not read:
-            return inconclusive(Reason.NO_DATA, "the query reads no series, so nothing that happens can change it")
-        return next(filter(None, (self._unseen(one, reader, span, after_flip=after_flip) for one in read)), None)
-
-    def _unseen(self, selector: Selector, reader: Reader, span: float, *, after_flip: bool) -> CheckResult | None:
-        end = reader.window.end - selector.offset
-        length = selector.reach - selector.offset - (LOOKBACK if selector.range is None else 0.0) + span
-        since = self.moment.since if after_flip else None
-        if since is not None and end - length < since - self.moment.interval / 2:
-            missing = since - (end - length)
-            if not length:
-                said = f"the newest scrape is from before the flip; decides in about {format_duration(missing)}"
-                return inconclusive(Reason.WINDOW_NOT_ELAPSED, said, ready_in=missing)
-            return inconclusive(
-                Reason.WINDOW_NOT_ELAPSED,
-                f"{selector.text} reaches back {format_duration(length)}, to before the flip; "
-                f"decides in about {format_duration(missing)}",
-                ready_in=missing,
-            )
-        own = reader.about(Window(end - length, end, length))
-        series = _numbers(selector.text, own.raw(selector.text))
-        if not series:
-            return inconclusive(Reason.NO_DATA, f"no series matches {selector.text}; check its name and the scrape")
-        stale = self._stale(selector, series, own) if not length else None
-        # Series of no process in particular, such as those of recording rules, are not missing from any.
-        anybody = self.gate.expect_series is not None or any(not one.instance[1] for one in series)
-        watch = own.watch(selector, series, absent_is_zero=anybody, counted=False)
-        expected = self.gate.expect_series if self.gate.quantifier is None else None
-        demand = replace(self.demand(series), restarts=Restarts.IGNORE, expect_series=expected)
-        return stale or Watched(series, watch, own.window, demand).unwatched()
-
-    def _stale(self, selector: Selector, series: Sequence[Series], reader: Reader) -> CheckResult | None:
-        """Return that Prometheus still counts a series that is scraped no more: its last value lives for 5 minutes."""
-        fresh = [one.labels for one in series if one.samples[-1][0] >= reader.window.end]
-        old = [shown(one.labels) for one in reader.value(selector.text) if one.labels not in fresh]
-        if not old:
-            return None
-        return inconclusive(
-            Reason.COVERAGE,
-            f"{min(old)} was not scraped at the window's end, and its old value would still count; find out why",
-            ready_in=LOOKBACK,
-        )
 
     # --- what both need
 
@@ -315,18 +262,6 @@ class Question:
         if self.gate.max_gap is None:
             return _GAP_IN_SCRAPES * self.moment.interval
         return self.target.scaled(self.gate.max_gap)
-
-
-def _just_flipped(window: Window) -> CheckResult:
-    said = f"the flip was just now; decides in about {format_duration(window.wanted)}"
-    return inconclusive(Reason.WINDOW_NOT_ELAPSED, said, ready_in=window.wanted)
-
-
-def _numbers(selector: str, found: tuple[Series, ...]) -> tuple[Series, ...]:
-    """Return series that are no native histograms: events of those cannot be counted bucket by bucket."""
-    if any(isinstance(one, NativeBucket) for one in found):
-        raise SourceError(f"{selector} is a native histogram, numbers were asked for; only a quantile reads those")
-    return found
 
 
 def _by_labels(series: Iterable[Series], labels: Sequence[str]) -> dict[str, tuple[Series, ...]]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_rollout.errors import SourceError
 from pytest_rollout.judge.lives import Watch
 from pytest_rollout.judge.samples import Instance, Series, Window, stretch
 from pytest_rollout.plan.promql import Selector, accepts
+from pytest_rollout.sources.native import NativeBucket
 from pytest_rollout.sources.prometheus import Found, Prometheus
+from pytest_rollout.units import format_duration
+from pytest_rollout.verdict import CheckResult, Reason, inconclusive
 
 LOOKBACK_IN_SCRAPES = 6
 """How far before a window samples are fetched at least, to subtract the first one inside from the last before."""
@@ -179,6 +183,19 @@ class Reader:
             raise PartialAnswer("; ".join(found.warnings)[:300])
         self.notes.extend(note for note in found.warnings if note not in self.notes)
         return found.series
+
+
+def just_flipped(window: Window) -> CheckResult:
+    """Return that a window has only just begun."""
+    said = f"the flip was just now; decides in about {format_duration(window.wanted)}"
+    return inconclusive(Reason.WINDOW_NOT_ELAPSED, said, ready_in=window.wanted)
+
+
+def numbers(selector: str, found: tuple[Series, ...]) -> tuple[Series, ...]:
+    """Return series that are no native histograms: events of those cannot be counted bucket by bucket."""
+    if any(isinstance(one, NativeBucket) for one in found):
+        raise SourceError(f"{selector} is a native histogram, numbers were asked for; only a quantile reads those")
+    return found
 
 
 def exactly(selector: str, labels: Mapping[str, str]) -> str:

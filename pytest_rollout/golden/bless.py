@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,14 @@ def find_cases(corpora: Sequence[Corpus], ids: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-def bless(corpus: Corpus, trial: Trial, batches: Batches, approval: Approval, received: Path) -> Path:
-    """Move what was received to the case's file, stamped, and return the file. Raises BlessRefused.
+Record = Callable[[str, Mapping[str, Any]], None]
+"""Keeps for ever that a case was blessed, by its id and stamp. Raises BlessRefused."""
+
+
+def bless(  # noqa: PLR0913, PLR0917 - what is blessed, by what, and where it goes
+    corpus: Corpus, trial: Trial, batches: Batches, approval: Approval, received: Path, record: Record
+) -> Path:
+    """Record the blessing, move what was received to the case's file, stamped, and return it. Raises BlessRefused.
 
     The case has to pass with its new golden, in every mode, on every instance, by every one of at least three
     observations: so a mode that was not confirmed, an invalid case that is accepted, a missing header or answers
@@ -76,7 +82,9 @@ def bless(corpus: Corpus, trial: Trial, batches: Batches, approval: Approval, re
         against = _not_passing(corpus, trial, batches, data)
     if against:
         raise BlessRefused(f"{trial.case.id} is not blessed: " + "; ".join(against))
-    write_case(received_path(received, trial), data).replace(trial.case.path)
+    draft = write_case(received_path(received, trial), data)
+    record(trial.case.id, data["blessed"])
+    draft.replace(trial.case.path)
     return trial.case.path
 
 
@@ -103,7 +111,7 @@ def _stamped(corpus: Corpus, trial: Trial, data: dict[str, Any], approval: Appro
         "reason": approval.reason.strip(),
         "subject": f"git:{approval.tree.commit or 'none'}",
         "observations": LEAST,
-        "sha256": case_content(seen, trial.case.id),
+        "sha256": case_content(corpus.endpoint, seen, trial.case.id),
     }
     return {**data, "blessed": stamp}
 

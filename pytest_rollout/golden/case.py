@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field, StrictInt, StrictStr, model_validator
 
 from pytest_rollout.golden.header_checks import FieldName, HeaderChecks
-from pytest_rollout.golden.matchers import Matching, Schema, is_positive
+from pytest_rollout.golden.matchers import Matching, Schema, proves
 from pytest_rollout.golden.strict import Entry, Name, Pointer, Size, Status, Text
 from pytest_rollout.plan.strict import wrong
 
@@ -173,7 +173,7 @@ class Expectation(Entry):
         pins = [name for name in PINS if self.has(name)]
         if len(pins) > 1:
             raise wrong(pins[1], f"a body is pinned in one way; this one has {' and '.join(pins)}")
-        positive = self.definition is not None or any(map(is_positive, self.match.values()))
+        positive = self.definition not in (None, True, {}) or any(proves(at, one) for at, one in self.match.items())
         if self.partial and not positive:
             raise wrong("partial", "without a golden, something has to prove the body: a matcher other than absent")
         return self

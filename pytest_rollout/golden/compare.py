@@ -48,6 +48,11 @@ class Rules:
         """Return the number of the rule for a path."""
         return next((number for number in self._ranked if self.all[number].pattern.matches(path)), None)
 
+    def above(self, path: Path) -> Matcher | None:
+        """Return the matcher that stands for a path: the deepest one at it or above it."""
+        numbers = (self.best(path[:size]) for size in range(len(path), -1, -1))
+        return next((self.all[number].matcher for number in numbers if number is not None), None)
+
     def below(self, path: Path) -> bool:
         """Whether a rule may be about something below a path."""
         return any(rule.pattern.within(path) for rule in self.all)

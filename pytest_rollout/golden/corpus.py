@@ -16,7 +16,7 @@ from pytest_rollout.golden.document import read_json_document
 from pytest_rollout.golden.endpoint import Endpoint
 from pytest_rollout.golden.explain import explained
 from pytest_rollout.golden.goldens import Golden, Standing, Unresolved, case_digest, golden_of, standing
-from pytest_rollout.golden.lint import lint_case, lint_endpoint, lint_request, lint_together
+from pytest_rollout.golden.lint import lint_case, lint_endpoint, lint_request, lint_together, lint_zeros
 from pytest_rollout.golden.resolve import Read, Unsendable, check_sendable, resolved_request
 from pytest_rollout.golden.shorthand import UnknownName, written_out
 from pytest_rollout.plan.document import Document, KeyPath
@@ -153,8 +153,9 @@ def load_endpoint(folder: Path) -> Endpoint:
     except ValidationError as exc:
         raise CaseError("\n".join(explained(document, exc))) from None
     faults = [document.error(where, said) for where, said in lint_endpoint(endpoint, folder.name)]
-    if (number := len(case_files(folder))) < (endpoint.cases or 0):
-        faults.append(document.error(("cases",), f"the folder holds {number} cases, fewer than it has to"))
+    number = len(case_files(folder))
+    if endpoint.cases is not None and number != endpoint.cases:
+        faults.append(document.error(("cases",), f"the folder holds {number} cases; count them here"))
     if faults:
         raise CaseError("\n".join(faults))
     return endpoint
@@ -193,6 +194,7 @@ def _resolved(endpoint: Endpoint, read: Read) -> tuple[dict[str, GoldenCase], li
     """Return the cases that can be sent, and what is wrong with the others."""
     out: dict[str, GoldenCase] = {}
     faults = [read[name][1].error(where, said) for name, where, said in lint_together(models(read))]
+    faults += [read[name][1].error(where, said) for name, where, said in lint_zeros(models(read))]
     for name, (case, document) in read.items():
         try:
             out[name] = golden_case(endpoint, read, name)
@@ -213,15 +215,16 @@ def golden_case(endpoint: Endpoint, read: Read, name: str) -> GoldenCase:
     request = resolved_request(read, name)
     check_sendable(endpoint, request, patched=case.base is not None)
     goldens = {mode: golden_of(models(read), name, mode) for mode in endpoint.modes}
-    standings = {source: _standing(read, source) for source in {name, *(one.source for one in goldens.values())}}
-    return GoldenCase(case, document, request, goldens, case_content(read, name), standings)
+    sources = {name, *(one.source for one in goldens.values())}
+    standings = {source: _standing(endpoint, read, source) for source in sources}
+    return GoldenCase(case, document, request, goldens, case_content(endpoint, read, name), standings)
 
 
-def case_content(read: Read, name: str) -> str:
+def case_content(endpoint: Endpoint, read: Read, name: str) -> str:
     """Return the digest of all that decides the outcome of a case. Raises Unsendable."""
     case, document = read[name]
-    return case_digest(document.data, resolved_request(read, case.base) if case.base else None)
+    return case_digest(document.data, resolved_request(read, case.base) if case.base else None, endpoint)
 
 
-def _standing(read: Read, name: str) -> Standing:
-    return standing(read[name][0], case_content(read, name))
+def _standing(endpoint: Endpoint, read: Read, name: str) -> Standing:
+    return standing(read[name][0], case_content(endpoint, read, name))

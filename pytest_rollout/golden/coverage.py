@@ -12,7 +12,7 @@ from pytest_rollout.golden.evaluate import Batches
 from pytest_rollout.golden.exact import MISSING
 from pytest_rollout.golden.observation import Observation
 from pytest_rollout.golden.openapi import Operation
-from pytest_rollout.golden.pointer import lookup, parse_pointer, write_pointer
+from pytest_rollout.golden.pointer import Pattern, lookup, parse_pointer, write_pointer
 from pytest_rollout.golden.schemas import SchemaUnusable
 from pytest_rollout.golden.wire import Reply
 
@@ -114,6 +114,24 @@ def _row(endpoint: Endpoint, status: str, code: str, seen: Sequence[_Sighting], 
     elif mismatch:
         state = "schema mismatch"
     return Row(f"{endpoint.request.method} {endpoint.request.path}", status, code, state, cases, mismatch)
+
+
+def unused_matchers(corpus: Corpus, batches: Batches) -> list[str]:
+    """Return the patterns of the endpoint's matchers that met nothing in any answer; a case's own are errors."""
+    patterns = {text: Pattern.parse(text) for text in corpus.endpoint.match}
+    replies = (one.reply for batch in batches.values() for one in batch.observations)
+    for path in (path for reply in replies if reply for path in _paths(reply.json_or_missing(), ())):
+        patterns = {text: one for text, one in patterns.items() if not one.matches(path)}
+        if not patterns:
+            break
+    return list(patterns)
+
+
+def _paths(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inside:
+        yield from _paths(item, (*path, str(key)))
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_rollout.golden.endpoint import MetricSource
 from pytest_rollout.golden.exposition import Exposition, Labels, name_of, total
@@ -31,6 +31,10 @@ class MetricReadings:
     """Seconds between ``control`` and ``before``."""
     kept: float = 0.0
     """Seconds between ``after`` and ``held``."""
+    took: float = 0.0
+    """Seconds between ``before`` and ``after``."""
+    explained: Mapping[str, int] = field(default_factory=dict)
+    """By selector: the rise that the case says, which explains what moved while others were watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +60,22 @@ def metric_findings(
         yield from unread
         return
     if readings.quiet < source.control or readings.kept < source.hold:
-        yield _not_read("metrics", "the readings are too close to each other to show that nobody else counts")
+        yield _not_read(
+            "metrics",
+            "watched too briefly, or what moved is not explained by other cases",
+        )
     if _starts(read) > 1:
         yield doubt("#metric", Reason.RESTART, "one process all the time", "another start time", "restart")
     for selector, rise in expected.items():
         yield from _rise(selector, rise, read)
     for family, labels in source.bounded.items():
         yield from _bounded(family, labels, read)
+
+
+def rises_exactly(selector: str, rise: int, readings: MetricReadings) -> bool:
+    """Whether nothing but a rise happened to a selector's sum around a request."""
+    _, read = _parsed(readings)
+    return read is not None and not any(True for _ in _rise(selector, rise, read))
 
 
 def rose_by(selector: str, before: Reply, after: Reply) -> float | None:

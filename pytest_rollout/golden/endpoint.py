@@ -183,9 +183,11 @@ class Endpoint(Entry):
     shared: StrictStr | None = None
     endpoint: Name
     cases: Annotated[int, Field(ge=1, strict=True)] | None = None
-    """At least so many case files are in the folder, so that one which is taken away is missed."""
+    """So many case files are in the folder: one which is taken away is missed."""
     request: Route
     instances: StrictStr | tuple[StrictStr, ...]
+    instance_count: Annotated[int, Field(ge=1, strict=True)]
+    """So many instances there are: one which is left out is missed."""
     headers: Headers = Field(default_factory=dict)
     timeout: Span = 10.0
     identity: Identity
@@ -224,6 +226,12 @@ class Endpoint(Entry):
             raise wrong("kinds", f"{name}: each mode is in one of accepted and rejected")
 
     @property
+    def told_between(self) -> int | None:
+        """The place of the confirmation that is asked after each case, too: the first that is only a read."""
+        reads = (place for place, one in enumerate(self.mode.confirm) if not isinstance(one, ByProbe))
+        return next(reads, None)
+
+    @property
     def error_codes(self) -> tuple[str, ...]:
         """The pointers to an error's code."""
         return (self.error_code,) if isinstance(self.error_code, str) else self.error_code
@@ -238,15 +246,30 @@ class Site:
         self._variables = variables
         given = [endpoint.instances] if isinstance(endpoint.instances, str) else endpoint.instances
         places = [place.strip().rstrip("/") for text in given for place in self.filled(text).split(",")]
-        self.instances = tuple(dict.fromkeys(place for place in places if place))
-        if not self.instances or not all(place.startswith(("http://", "https://")) for place in self.instances):
-            raise EnvironmentUnready(f"{endpoint.endpoint}: 'instances' has to name addresses such as http://host:80")
+        self.instances = tuple(place for place in places if place)
+        if fault := self._fault():
+            raise EnvironmentUnready(f"{endpoint.endpoint}: {fault}")
+
+    def _fault(self) -> str:
+        """Return what is wrong with the addresses, without showing any; nothing if they can be used."""
+        places, wanted = self.instances, self.endpoint.instance_count
+        if not places or not all(place.startswith(("http://", "https://")) for place in places):
+            return "'instances' has to name addresses such as http://host:80"
+        if any("@" in urlsplit(place).netloc for place in places):
+            return "an address of 'instances' holds credentials, which would be shown; give them by 'headers'"
+        if len(set(places)) < len(places):
+            return "'instances' names an address twice"
+        if len(places) != wanted:
+            return f"'instances' names {len(places)} of {wanted} instances; every one has to be asked"
+        return ""
 
     def filled(self, text: str) -> str:
         """Return a text with its variables filled in. Raises EnvironmentUnready."""
         for name in _REFERENCE.findall(text):
             if not self._variables.get(name):
-                raise EnvironmentUnready(f"{self.endpoint.endpoint}: the environment variable {name} is not set")
+                raise EnvironmentUnready(
+                    f"{self.endpoint.endpoint}: the environment variable {name} is not set; export it"
+                )
         return _REFERENCE.sub(lambda found: self._variables[found[1]], text)
 
     def headers(self, given: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pytest_rollout.golden.case import JUDGED, Case
+from pytest_rollout.golden.endpoint import Endpoint
 from pytest_rollout.golden.exact import MISSING, digest
 from pytest_rollout.plan.document import KeyPath
 
@@ -66,10 +67,22 @@ def _own_golden(case: Case, mode: str) -> Golden:
     return Golden(form, value, case.id)
 
 
-def case_digest(data: Mapping[str, Any], base_request: Mapping[str, Any] | None) -> str:
-    """Return the SHA-256 of all that decides the outcome of a case: its judged keys, and what its base sends."""
+def case_digest(data: Mapping[str, Any], base_request: Mapping[str, Any] | None, endpoint: Endpoint) -> str:
+    """Return the SHA-256 of all that decides the outcome of a case.
+
+    Its judged keys, what its base sends, and what its endpoint says of all cases, of its kind, and by the responses
+    that it builds upon.
+    """
     judged = {key: data[key] for key in JUDGED if key in data}
-    return digest(judged if base_request is None else {**judged, "base": dict(base_request)})
+    kind = endpoint.kinds.get(str(data.get("kind")))
+    named = sorted({str(one["response"]) for one in data.get("expect", {}).values() if "response" in one})
+    shared = {
+        "match": {at: one.model_dump_json(by_alias=True) for at, one in endpoint.match.items()},
+        "kind": kind.model_dump_json(by_alias=True) if kind else None,
+        "responses": {name: endpoint.responses.get(name) for name in named},
+    }
+    base = {} if base_request is None else {"base": dict(base_request)}
+    return digest({**judged, **base, "endpoint": shared})
 
 
 def standing(case: Case, content: str) -> Standing:

@@ -9,7 +9,7 @@ from typing import Any
 from pytest_rollout.golden.case import SHARED, Case, Expectation
 from pytest_rollout.golden.endpoint import ACCEPTED, REJECTED, ByGauge, ByHeader, ByJson, ByProbe, Endpoint
 from pytest_rollout.golden.exact import MISSING, equal
-from pytest_rollout.golden.matchers import Each, Matcher, Matching, Near, OfSchema, SameAs, Unordered
+from pytest_rollout.golden.matchers import ROOTS, Each, Ignore, Matcher, Matching, Near, OfSchema, SameAs, Unordered
 from pytest_rollout.golden.pointer import Pattern, lookup, parse_pointer
 from pytest_rollout.golden.schemas import SchemaUnusable, check_schema
 from pytest_rollout.plan.document import KeyPath
@@ -102,6 +102,24 @@ def lint_together(cases: Mapping[str, Case]) -> Iterator[tuple[str, KeyPath, str
             yield name, ("expect", mode, "side_effect"), said
 
 
+def lint_zeros(cases: Mapping[str, Case]) -> Iterator[tuple[str, KeyPath, str]]:
+    """Yield (case, place, fault) for each rise of 0 whose selector never selects anything that rises."""
+    every = [(name, mode, expected.metrics) for name, case in cases.items() for mode, expected in case.expect.items()]
+    risen = {selector for _, _, metrics in every for selector, rise in metrics.items() if rise}
+    for name, mode, metrics in every:
+        for selector, rise in metrics.items():
+            if not rise and not any(_narrows(one, selector) for one in risen):
+                said = "nothing that this selects rises in any case: nobody knows that it can; add a case, or mend it"
+                yield name, ("expect", mode, "metrics", selector), said
+
+
+def _narrows(selector: str, other: str) -> bool:
+    try:
+        return parse_selector(selector).narrows(parse_selector(other))
+    except ValueError:  # it is named as a fault of its own
+        return True
+
+
 def lint_request(case: Case, request: Mapping[str, Any]) -> Faults:
     """Yield which places in the request a case names in vain."""
     if case.breaks is not None:
@@ -120,6 +138,8 @@ def lint_request(case: Case, request: Mapping[str, Any]) -> Faults:
 def _matching(matching: Matching, where: KeyPath, *, golden: bool) -> Faults:
     for at, matcher in matching.items():
         yield from _matcher(matcher, (*where, at), golden=golden)
+        if at in ROOTS and isinstance(matcher, Ignore):
+            yield (*where, at), "'ignore' of the whole body lets anything pass; name the places"
         if isinstance(matcher, Unordered) and matcher.key is None and (below := _below(at, matching)):
             yield (*where, at), f"{below!r} reaches into the entries: give the key that pairs them"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
@@ -129,35 +130,7 @@ class Ignore(Entry):
     why: Text
 
 
-OfEntry: TypeAlias = Annotated[
-    Equals
-    | Near
-    | InRange
-    | OfType
-    | Matches
-    | Uuid
-    | Moment
-    | OneOf
-    | Length
-    | SameAs
-    | Absent
-    | Present
-    | OfSchema
-    | Ignore,
-    Field(discriminator="kind"),
-]
-"""What ``each`` may say of an entry; for entries of entries there are wildcards."""
-
-
-class Each(Entry):
-    """Every entry of an array or object, and at least ``min`` of them."""
-
-    kind: Literal["each"] = Field(alias="is")
-    of: OfEntry
-    least: Size = Field(default=1, alias="min")
-
-
-Matcher: TypeAlias = Annotated[
+_OfOne: TypeAlias = (
     Equals
     | Near
     | InRange
@@ -172,15 +145,55 @@ Matcher: TypeAlias = Annotated[
     | Present
     | OfSchema
     | Ignore
-    | Each
-    | Unordered,
-    Field(discriminator="kind"),
-]
+)
+OfEntry: TypeAlias = Annotated[_OfOne, Field(discriminator="kind")]
+"""What ``each`` may say of an entry; for entries of entries there are wildcards."""
+
+
+class Each(Entry):
+    """Every entry of an array or object, and at least ``min`` of them."""
+
+    kind: Literal["each"] = Field(alias="is")
+    of: OfEntry
+    least: Size = Field(default=1, alias="min")
+
+
+Matcher: TypeAlias = Annotated[_OfOne | Each | Unordered, Field(discriminator="kind")]
 
 Matching: TypeAlias = dict[PatternText, Matcher]
 """Matchers by pattern."""
 NEGATIVE = (Absent, Ignore)
 """Matchers that an empty answer satisfies: alone they prove nothing."""
+
+
+ROOTS = ("", "/**")
+"""Patterns for the whole body."""
+
+
+def proves(at: str, matcher: Matcher) -> bool:
+    """Whether a matcher at a pattern rules out anything but that nothing is there."""
+    if isinstance(matcher, Each):
+        return proves("/*", matcher.of)
+    if at in ROOTS and not isinstance(matcher, Equals | OfSchema):
+        return False
+    return not isinstance(matcher, Absent | Ignore | Present) and not _takes_anything(at, matcher)
+
+
+def _takes_anything(at: str, matcher: Matcher) -> bool:
+    match matcher:
+        case OfSchema():
+            return matcher.definition in (True, {})
+        case Length():
+            return not matcher.least and matcher.most is None
+        case SameAs():
+            return matcher.place == "body" and matcher.pointer == at
+        case Matches():
+            return all(re.fullmatch(matcher.pattern, text, re.DOTALL) for text in _ANYTHING)
+    return False
+
+
+_ANYTHING = ("", "~", "0", "a b\u00e9", "Zz-9_/.:{}[]")
+"""What no two sensible patterns describe together."""
 
 
 def is_positive(matcher: Matcher) -> bool:

@@ -10,7 +10,8 @@ from pytest_rollout.golden.bodies import Trial, unlike
 from pytest_rollout.golden.corpus import Corpus
 from pytest_rollout.golden.evaluate import Batches, Doubts, Outcome, doubts_of, judge_case
 from pytest_rollout.golden.finding import Finding, doubt, judged
-from pytest_rollout.golden.observation import Observation
+from pytest_rollout.golden.matchers import Equals, SameAs
+from pytest_rollout.golden.pointer import Pattern
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 
 _WORST = (Verdict.BREACHED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASSED)
@@ -39,19 +40,24 @@ class Matrix:
         yield "modes", self.modes
 
 
-def judge_matrix(corpus: Corpus, batches: Batches, instances: Sequence[str]) -> Matrix:
-    """Judge every case of a corpus by what was observed in each mode."""
+def judge_matrix(
+    corpus: Corpus, batches: Batches, instances: Sequence[str], modes: Sequence[str] | None = None
+) -> Matrix:
+    """Judge every case of a corpus by what was observed in each mode; ``modes`` were asked for, if not all."""
+    modes = corpus.endpoint.modes if modes is None else modes
     trials = [Trial(corpus.endpoint, case, instances) for case in corpus.cases.values()]
     doubts = doubts_of(corpus.endpoint, batches, instances)
-    outcomes = {trial.case.id: judge_case(trial, batches, doubts) for trial in trials}
-    said = f"{', '.join(corpus.endpoint.modes)} answer differently"
-    return Matrix(corpus.endpoint.endpoint, outcomes, judged(_alike(trials, batches, doubts, outcomes), said))
+    outcomes = {trial.case.id: judge_case(trial, batches, doubts, modes) for trial in trials}
+    asked = {mode: doubts[mode] for mode in modes}
+    said = f"{', '.join(modes)} answer differently"
+    return Matrix(corpus.endpoint.endpoint, outcomes, judged(_alike(trials, batches, asked, outcomes), said))
 
 
 def _alike(trials: Sequence[Trial], batches: Batches, doubts: Doubts, outcomes: Mapping[str, Outcome]) -> list[Finding]:
     """Return a doubt for each pair of modes that no case tells apart: perhaps one of them was tested twice.
 
-    Only a case that passes in both modes tells them apart: what differs by a fault proves nothing.
+    Only a case that passes in both modes tells them apart, by something that it pins in both: what differs by a fault,
+    or by chance, proves nothing.
     """
     doubtful = [mode for mode, against in doubts.items() if against]
     if doubtful or not trials:
@@ -73,31 +79,34 @@ def _passed(outcome: Outcome, *modes: str) -> bool:
 
 def _differ(trial: Trial, batches: Batches, one: str, other: str) -> bool:
     """Whether a case was answered differently in two modes, on every instance."""
-    pairs = [_on(trial, batches, one, other, instance) for instance in trial.instances]
-    return all(pair is not None and _told_apart(trial, *pair) for pair in pairs)
+    return all(_told_apart(trial, batches, (one, other), instance) for instance in trial.instances)
 
 
-def _on(trial: Trial, batches: Batches, one: str, other: str, instance: str) -> tuple[Observation, Observation] | None:
-    found = [
-        next((seen for seen in batches[mode].of(trial.case.id) if seen.instance == instance and seen.reply), None)
-        for mode in (one, other)
-    ]
-    return (found[0], found[1]) if found[0] and found[1] else None
-
-
-def _told_apart(trial: Trial, one: Observation, other: Observation) -> bool:
-    if any(True for _ in unlike(trial, one, other)):
+def _told_apart(trial: Trial, batches: Batches, modes: tuple[str, str], instance: str) -> bool:
+    seen = [next((one for one in batches[mode].of(trial.case.id) if one.instance == instance), None) for mode in modes]
+    first, second = seen
+    if first is None or second is None or first.reply is None or second.reply is None:
+        return False
+    if any(all(_pins(trial, mode, found.pointer) for mode in modes) for found in unlike(trial, first, second)):
         return True
-    names = {name for checks in _header_checks(trial) for name, check in checks.items() if check}
-    return any(
-        bool(one.reply and one.reply.fields(name)) != bool(other.reply and other.reply.fields(name)) for name in names
-    )
+    checked = [set(_header_checks(trial, mode)) for mode in modes]
+    replies = (first.reply, second.reply)
+    return any(len({bool(reply.fields(name)) for reply in replies}) > 1 for name in checked[0] & checked[1])
 
 
-def _header_checks(trial: Trial) -> Iterator[Mapping[str, object]]:
+def _pins(trial: Trial, mode: str, pointer: str) -> bool:
+    """Whether a case allows but one value at a place in a mode."""
+    if pointer.startswith("#"):
+        return True
+    matcher = trial.rules(mode).above(tuple(map(str, Pattern.parse(pointer).tokens)))
+    if matcher is None:
+        return trial.case.goldens[mode].form == "json"
+    return isinstance(matcher, Equals) or (isinstance(matcher, SameAs) and matcher.place == "request")
+
+
+def _header_checks(trial: Trial, mode: str) -> Mapping[str, object]:
     kind = trial.endpoint.kinds[trial.case.case.kind]
-    yield from (kind.headers_in(mode) for mode in trial.endpoint.modes)
-    yield from (expected.headers for expected in trial.case.case.expect.values())
+    return {**kind.headers_in(mode), **trial.case.case.expect[mode].headers}
 
 
 def judge_corpora(matrices: Sequence[Matrix], blessed: Sequence[str] = ()) -> CheckResult:

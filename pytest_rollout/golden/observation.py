@@ -45,6 +45,8 @@ class Observation:
     reply: Reply | None
     fault: str = ""
     """Why there is no answer."""
+    confirmed: Reply | None = None
+    """What the instance said of its mode right afterwards."""
     metrics: MetricReadings | None = None
     state: StateReadings | None = None
 

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_rollout.errors import SourceError
 from pytest_rollout.golden.answers import identity_findings, told_by
-from pytest_rollout.golden.corpus import Corpus, GoldenCase
-from pytest_rollout.golden.deltas import MetricReadings, rose_by
-from pytest_rollout.golden.endpoint import ByGauge, ByProbe, Question, SetByHeader, SetByNobody, SetByRequest, Site
-from pytest_rollout.golden.exact import write_exact
-from pytest_rollout.golden.observation import Batch, Observation, StateReadings, When, Witness
-from pytest_rollout.golden.resolve import request_object
-from pytest_rollout.golden.wire import RawRequest, Reply, Wire, merged_headers, raw_request
-
-_POLL = 0.05
-
-
-@dataclass(frozen=True)
-class World:
-    """What an observer needs of the world outside; ``clock`` tells unix seconds."""
-
-    wire: Wire
-    clock: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
+from pytest_rollout.golden.asking import POLL, Asker, World, question_of
+from pytest_rollout.golden.corpus import Corpus
+from pytest_rollout.golden.endpoint import ByProbe, Question, SetByHeader, SetByNobody, SetByRequest, Site
+from pytest_rollout.golden.observation import Batch, When, Witness
+from pytest_rollout.golden.sending import Sender
+from pytest_rollout.golden.wire import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +31,7 @@ class Observer:
     """Observes one endpoint. Its target is left in the mode in which it was found."""
 
     def __init__(self, site: Site, world: World) -> None:
+        self.asker = Asker(site, world)
         self.site = site
         self.world = world
         self.endpoint = site.endpoint
@@ -73,13 +61,24 @@ class Observer:
             self._restore(found)
 
     def _restore(self, found: str | None) -> None:
+        """Put the target into the mode of before. Raises SourceError unless that is confirmed."""
         switch = self.endpoint.mode.set
         if not isinstance(switch, SetByRequest):
             return
         if switch.restore is not None:
-            self._ask(self.site.instances[0], switch.restore)
-        elif found is not None and self._set(switch, found):
-            raise SourceError(f"{self.endpoint.endpoint}: the mode {found} of before could not be set again")
+            fault = self._put(self.site.instances[0], switch.restore)
+        else:
+            fault = (self._set(switch, found) or self._wait(found, _nothing)) if found is not None else ""
+        if fault:
+            name = self.endpoint.endpoint
+            raise SourceError(f"{name}: the mode {found or 'of before'} was not restored: {fault}")
+
+    def _put(self, instance: str, question: Question) -> str:
+        """Ask for a change; return why it was refused, or nothing."""
+        reply, fault = self.asker.ask(instance, question)
+        if reply is None or reply.status not in range(200, 300):
+            return f"it could not be set: {fault or f'HTTP {reply.status if reply else 0}'}"
+        return ""
 
     # --- modes ----------------------------------------------------------------------------------------------
 
@@ -92,25 +91,19 @@ class Observer:
     def _batch(self, corpus: Corpus, mode: str, rounds: Rounds) -> Batch:
         switch = self.endpoint.mode.set
         fault = self._set(switch, mode) if isinstance(switch, SetByRequest) else ""
-        fault = fault or self._wait(mode)
+        sender = Sender(self.asker, mode)
+        fault = fault or self._wait(mode, sender.begin if self._only_reads else _nothing)
         if fault:
             return Batch(mode=mode, fault=fault)
         before = (*self._witnesses("identity", "before"), *self._confirmations("before", mode))
-        seen = tuple(
-            self._observation(case, mode, instance)
-            for _ in self._rounds(rounds)
-            for case in corpus.cases.values()
-            for instance in self.site.instances
-        )
-        after = (*self._confirmations("after", mode), *self._witnesses("identity", "after"))
-        openapi = self._openapi()
-        return Batch(mode=mode, observations=seen, witnesses=(*before, *after), repeats=rounds.number, openapi=openapi)
-
-    def _rounds(self, rounds: Rounds) -> Iterator[int]:
         for number in range(rounds.number):
             if number:
                 self.world.sleep(rounds.apart)
-            yield number
+            sender.send_all(corpus.cases.values())
+        seen = tuple(sender.seen)
+        after = (*self._confirmations("after", mode), *self._witnesses("identity", "after"))
+        openapi = self._openapi()
+        return Batch(mode=mode, observations=seen, witnesses=(*before, *after), repeats=rounds.number, openapi=openapi)
 
     def _set(self, switch: SetByRequest, mode: str) -> str:
         """Ask for a mode; return why it was refused, or nothing."""
@@ -118,26 +111,33 @@ class Observer:
         told = {"path": switch.path.replace("{mode}", mode)} | ({"json_body": data} if data is not None else {})
         question = switch.model_copy(update=told)
         places = self.site.instances if switch.to == "each" else self.site.instances[:1]
-        for instance in places:
-            reply, fault = self._ask(instance, question)
-            if reply is None or reply.status not in range(200, 300):
-                return f"it could not be set: {fault or f'HTTP {reply.status if reply else 0}'}"
-        return ""
+        return next(filter(None, (self._put(instance, question) for instance in places)), "")
 
-    def _wait(self, mode: str) -> str:
-        """Wait until every instance has reported a mode for a while; return why not, or nothing."""
+    def _wait(self, mode: str, reported: Callable[[], None]) -> str:
+        """Wait until every instance has reported a mode for a while; return why not, or nothing.
+
+        ``reported`` is called when that while begins.
+        """
         switch, started = self.endpoint.mode, self.world.clock()
         since: float | None = None
         while True:
             odd = [one for one in self._confirmations("before", mode) if self._told(one) != {mode}]
             now = self.world.clock()
+            if not odd and since is None:
+                reported()
             since = None if odd else now if since is None else since
             if since is not None and now - since >= switch.hold:
                 return ""
             if now - started > switch.within + switch.hold:
                 place = f"{odd[0].instance}, {odd[0].question}" if odd else "the reports change"
                 return f"not reported by all instances within {switch.within:g} s ({place})"
-            self.world.sleep(_POLL)
+            self.world.sleep(POLL)
+
+    @property
+    def _only_reads(self) -> bool:
+        """Whether the instances are asked for their mode and identity without a request that may change something."""
+        probes = any(isinstance(one, ByProbe) for one in self.endpoint.mode.confirm)
+        return not probes and self.endpoint.identity.method == "GET"
 
     def _told(self, witness: Witness) -> frozenset[str]:
         place = int(witness.question.removeprefix("mode "))
@@ -157,108 +157,19 @@ class Observer:
 
     def _witnesses(self, question: str, when: When, mode: str | None = None) -> tuple[Witness, ...]:
         asked = self._question(question)
-        return tuple(Witness(name, question, when, *self._ask(name, asked, mode)) for name in self.site.instances)
+        return tuple(Witness(name, question, when, *self.asker.ask(name, asked, mode)) for name in self.site.instances)
 
     def _question(self, name: str) -> Question:
         if name == "identity":
             return self.endpoint.identity
-        confirmation = self.endpoint.mode.confirm[int(name.removeprefix("mode "))]
-        if isinstance(confirmation, ByProbe):
-            return confirmation.probe
-        headers = {} if isinstance(confirmation, ByGauge) else confirmation.headers
-        return Question(path=confirmation.path, headers=headers)
-
-    def _ask(self, instance: str, question: Question, mode: str | None = None) -> tuple[Reply | None, str]:
-        content = write_exact(question.json_body).encode() if question.has("json_body") else None
-        typed = {"Content-Type": "application/json"} if content is not None else {}
-        common = {**self.site.headers(self.endpoint.headers), **typed, **self._mode_header(mode)}
-        base, target = self.site.place(instance, question.path)
-        headers = merged_headers(common, self.site.headers(question.headers))
-        return self._send(base, RawRequest(question.method, target, headers, content))
-
-    def _mode_header(self, mode: str | None) -> dict[str, str]:
-        switch = self.endpoint.mode.set
-        if mode is None or not isinstance(switch, SetByHeader):
-            return {}
-        return {switch.name: switch.values.get(mode, mode)}
-
-    def _read(self, instance: str, path: str) -> Reply | None:
-        return self._ask(instance, Question(path=path))[0]
+        return question_of(self.endpoint.mode.confirm[int(name.removeprefix("mode "))])
 
     def _openapi(self) -> Reply | None:
-        return self._read(self.site.instances[0], self.endpoint.openapi) if self.endpoint.openapi else None
-
-    def _send(self, base: str, request: RawRequest) -> tuple[Reply | None, str]:
-        try:
-            return self.world.wire(base, request), ""
-        except SourceError as exc:
-            return None, str(exc)
-
-    # --- cases --------------------------------------------------------------------------------------------
-
-    def _observation(self, case: GoldenCase, mode: str, instance: str) -> Observation:
-        expected = case.case.expect[mode]
-        wants_metrics = bool(expected.metrics) and self.endpoint.metrics is not None
-        wants_state = expected.side_effect is not None
-        first = self._around(instance, metrics=wants_metrics, state=wants_state)
-        began = self.world.clock()
-        if (wants_metrics or wants_state) and self.endpoint.metrics is not None:
-            self.world.sleep(self.endpoint.metrics.control)
-        second = self._around(instance, metrics=wants_metrics, state=wants_state)
-        quiet = self.world.clock() - began
-        seen = self._sent(case, mode, instance)
-        state = StateReadings(first.state, second.state, self._state(instance)) if wants_state else None
-        if not wants_metrics:
-            return replace(seen, state=state)
-        readings = MetricReadings(control=first.metrics, before=second.metrics, quiet=quiet)
-        return replace(seen, state=state, metrics=self._settled(instance, expected.metrics, readings))
-
-    def _sent(self, case: GoldenCase, mode: str, instance: str) -> Observation:
-        common = {**self.site.headers(self.endpoint.headers), **self._mode_header(mode)}
-        request = raw_request(self.endpoint.request, request_object(case.request), common)
-        sent_at = self.world.clock()
-        reply, fault = self._send(instance, request)
-        return Observation(case=case.id, instance=instance, sent_at=sent_at, reply=reply, fault=fault)
-
-    def _around(self, instance: str, *, metrics: bool, state: bool) -> _Around:
-        source = self.endpoint.metrics
-        return _Around(
-            self._read(instance, source.path) if metrics and source else None, self._state(instance) if state else ()
-        )
-
-    def _state(self, instance: str) -> tuple[Reply | None, ...]:
-        return tuple(self._read(instance, read.path) for read in self.endpoint.state)
-
-    def _settled(self, instance: str, expected: Mapping[str, int], known: MetricReadings) -> MetricReadings:
-        """Read until the rise is there or its time is over, and once more when nothing should move any more."""
-        source = self.endpoint.metrics
-        if source is None or known.before is None:
-            return known
-        for after in self._polled(instance, source.path, source.settle):
-            if after is not None and all(_risen(name, rise, known.before, after) for name, rise in expected.items()):
-                break
-        reached = self.world.clock()
-        self.world.sleep(source.hold)
-        kept = self.world.clock() - reached
-        return replace(known, after=after, held=self._read(instance, source.path), kept=kept)
-
-    def _polled(self, instance: str, path: str, seconds: float) -> Iterator[Reply | None]:
-        until = self.world.clock() + seconds
-        yield self._read(instance, path)
-        while self.world.clock() < until:
-            self.world.sleep(_POLL)
-            yield self._read(instance, path)
+        return self.asker.read(self.site.instances[0], self.endpoint.openapi) if self.endpoint.openapi else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Around:
-    metrics: Reply | None
-    state: tuple[Reply | None, ...]
-
-
-def _risen(selector: str, rise: int, before: Reply, after: Reply) -> bool:
-    risen = rose_by(selector, before, after)
-    return risen is not None and risen >= rise
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _with_mode(value: Any, mode: str) -> Any:

@@ -9,13 +9,14 @@ from typing import Any
 
 from pytest_rollout.errors import BlessRefused, EnvironmentUnready, SourceError
 from pytest_rollout.golden import bless as blessing, learn as learning
+from pytest_rollout.golden.asking import World
 from pytest_rollout.golden.bodies import Trial
 from pytest_rollout.golden.corpus import Corpus
-from pytest_rollout.golden.coverage import Row, coverage
+from pytest_rollout.golden.coverage import Row, coverage, unused_matchers
 from pytest_rollout.golden.endpoint import Site
 from pytest_rollout.golden.evaluate import Batches
 from pytest_rollout.golden.matrix import Matrix, judge_corpora, judge_matrix
-from pytest_rollout.golden.observe import ONCE, Observer, Rounds, World
+from pytest_rollout.golden.observe import ONCE, Observer, Rounds
 from pytest_rollout.golden.openapi import NotDescribed
 from pytest_rollout.golden.propose import propose, write_proposals
 from pytest_rollout.golden.received import forget_received, write_received
@@ -37,6 +38,8 @@ class Wishes:
     received: Path
     bless: tuple[str, ...] = ()
     approval: blessing.Approval | None = None
+    record: blessing.Record | None = None
+    """Blessings that nobody records are refused."""
     learn: bool = False
     propose: Mapping[str, str] = field(default_factory=dict)
 
@@ -88,12 +91,13 @@ class _Session:
         self.notes: list[str] = []
 
     def report(self) -> Report:
-        matrix = judge_matrix(self.corpus, self.batches, self.instances)
+        matrix = judge_matrix(self.corpus, self.batches, self.instances, self.wishes.modes)
         results = dict(matrix.named())
         self._write_received(matrix)
         blessed = self._bless(results)
         self._learn()
         self._propose()
+        self._tell_unused()
         verdict = judge_corpora([matrix], blessed)
         return Report(
             results=results, verdict=verdict, blessed=blessed, notes=tuple(self.notes), coverage=self._coverage()
@@ -112,12 +116,14 @@ class _Session:
     def _bless(self, results: dict[str, CheckResult]) -> tuple[str, ...]:
         """Bless what is asked for; neither what was blessed nor what was refused passes in this run."""
         done = []
-        approval = self.wishes.approval
+        approval, record = self.wishes.approval, self.wishes.record
         for name in self.wishes.bless:
-            if name not in self.corpus.cases or approval is None:
+            if name not in self.corpus.cases or approval is None or record is None:
                 continue
             try:
-                path = blessing.bless(self.corpus, self._trial(name), self.batches, approval, self.wishes.received)
+                path = blessing.bless(
+                    self.corpus, self._trial(name), self.batches, approval, self.wishes.received, record
+                )
             except BlessRefused as exc:
                 self.notes.append(str(exc))
                 results[f"{name}/matrix"] = inconclusive(Reason.NOT_BLESSED, str(exc))
@@ -146,6 +152,11 @@ class _Session:
                 continue
             written = write_proposals(self.corpus.folder, cases)
             self.notes += [f"{base}: proposed {path}" for path in written]
+
+    def _tell_unused(self) -> None:
+        if set(self.corpus.cases) == set(self.corpus.every) and set(self.batches) == set(self.corpus.endpoint.modes):
+            for pattern in unused_matchers(self.corpus, self.batches):
+                self.notes.append(f"{self.corpus.endpoint.endpoint}: the endpoint's matcher at {pattern!r} met nothing")
 
     def _openapi(self) -> dict[str, Any]:
         replies = [batch.openapi for batch in self.batches.values() if isinstance(batch.openapi, Reply)]

@@ -84,6 +84,20 @@ def observation_doubts(observations: Sequence[Observation], instances: Sequence[
     return [*short, *(found for one in observations for found in _lost(one))]
 
 
+def mode_doubts(endpoint: Endpoint, mode: str, observations: Sequence[Observation]) -> list[Finding]:
+    """Return which instances did not say that they were in the mode when they had answered a case."""
+    place = endpoint.told_between
+    if place is None:
+        return []
+    found = []
+    for one in observations:
+        told = told_by(endpoint, place, one.confirmed) if one.confirmed and one.confirmed.whole else frozenset()
+        if told != {mode}:
+            said = " or ".join(sorted(told)) or "none of the modes known"
+            found.append(replace(_unconfirmed(f"{mode}, after the case", said, "confirmation"), instance=one.instance))
+    return found
+
+
 def _lost(one: Observation) -> Iterator[Finding]:
     if one.reply is None:
         yield replace(doubt("", Reason.NO_DATA, "an answer", one.fault or "none", "case"), instance=one.instance)

@@ -122,6 +122,12 @@ def _nothing_counted(compared: Comparison) -> CheckResult | None:
     for name, counts in (("now", compared.now), ("in the baseline", compared.base)):
         if not counts.total:
             return inconclusive(Reason.NO_DATA, f"the series exist, but nothing was counted {name}; is there traffic?")
+        if counts.bad >= counts.total:  # nothing is worse than that, so the comparison could not fail
+            return inconclusive(
+                Reason.NO_DATA,
+                f"all {round(counts.total):,} requests counted {name} may be bad, so nothing can be compared; "
+                "check what the selectors match",
+            )
     return None
 
 

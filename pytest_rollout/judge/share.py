@@ -9,8 +9,9 @@ from typing import Any
 from pytest_rollout.judge.binomial import Interval
 from pytest_rollout.judge.counts import Counts, count
 from pytest_rollout.judge.demand import Demand, Restarts, short_window, unusable
+from pytest_rollout.judge.good import count_missing, pairs_of, unfit, untold
 from pytest_rollout.judge.lives import Watch
-from pytest_rollout.judge.samples import Series, Window
+from pytest_rollout.judge.samples import Instance, Series, Window
 from pytest_rollout.judge.watch import Watched
 from pytest_rollout.units import format_duration, format_value
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
@@ -23,18 +24,32 @@ class RatioEvidence:
     bad: tuple[Series, ...]
     total: tuple[Series, ...]
     watch: Watch
+    good: tuple[Series, ...] | None = None
+    """If not None, what of ``total`` was good, counted by another metric: all else is bad, and ``bad`` is empty."""
     bad_watch: Watch | None = None
-    """How ``bad`` was watched; None if it is a part of ``total``, so that its absence can mean zero."""
+    """How ``bad`` (or ``good``) was watched; None if it is a part of ``total``, so that its absence can mean zero."""
     bad_labels: frozenset[str] = frozenset()
-    """Labels that bad series must have."""
+    """Labels that tell bad series from good ones, if both are of one metric."""
     absent_is_zero: bool = False
     """Whether the plan says that a ``bad`` without any series is zero."""
 
-    def only(self, total: tuple[Series, ...], bad: tuple[Series, ...]) -> RatioEvidence:
+    @property
+    def part(self) -> tuple[Series, ...]:
+        """What is set against ``total``: the bad ones, or the good ones."""
+        return self.bad if self.good is None else self.good
+
+    @property
+    def told(self) -> frozenset[Instance]:
+        """The processes whose good ones are known, if only to be none."""
+        exporters = self.bad_watch.exporters if self.bad_watch else frozenset[Instance]()
+        return exporters.union(one.instance for one in self.good or ())
+
+    def only(self, total: tuple[Series, ...], part: tuple[Series, ...]) -> RatioEvidence:
         """Return the evidence of a group of series alone."""
-        mine, theirs = ({one.instance for one in part} for part in (total, bad))
-        own = self.bad_watch.only(mine | theirs) if self.bad_watch else None
-        return replace(self, bad=bad, total=total, watch=self.watch.only(mine), bad_watch=own)
+        mine, theirs = ({one.instance for one in side} for side in (total, part))
+        own = replace(self.bad_watch, exporters=self.told).only(mine | theirs) if self.bad_watch else None
+        alone = replace(self, total=total, watch=self.watch.only(mine), bad_watch=own)
+        return replace(alone, bad=part) if self.good is None else replace(alone, good=part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +62,32 @@ class Reading:
 
 
 def judge_ratio(evidence: RatioEvidence, window: Window, demand: Demand) -> CheckResult:
-    """Judge bad/total on counts against a share."""
+    """Judge on counts how large a share of ``total`` was bad."""
     reading = read_ratio(evidence, window, demand)
-    return reading if isinstance(reading, CheckResult) else judge_counts(reading, "bad requests")
+    what = "bad requests" if evidence.good is None else "not good"
+    return reading if isinstance(reading, CheckResult) else judge_counts(reading, what)
 
 
 def read_ratio(evidence: RatioEvidence, window: Window, demand: Demand) -> Reading | CheckResult:
     """Return what can be counted of a ratio, or why nothing can."""
-    series = (*evidence.bad, *evidence.total)
+    series = (*evidence.part, *evidence.total)
     if wrong := unusable(series, "the ratio") or _absent(evidence, window, demand):
         return wrong
     watched = Watched(evidence.total, evidence.watch, window, demand)
+    if evidence.good is not None and evidence.bad_watch is not None:
+        return _read_good(evidence, evidence.good, evidence.bad_watch, watched)
     doubt = watched.unwatched() or _unwatched(evidence, window, demand)
     return Reading(count(evidence.bad, evidence.total, watched), watched, doubt)
+
+
+def _read_good(evidence: RatioEvidence, good: tuple[Series, ...], watch: Watch, watched: Watched) -> Reading:
+    window, demand = watched.window, watched.demand
+    pairs, lost = pairs_of(watched.own(good), watched.own(evidence.total)), watch.incomplete(len(good))
+    # How many series are expected is said of 'total'; which of them 'good' has to have, the pairs tell.
+    own = Watched(good, watch, window, replace(demand, expect_series=demand.expect_series and 0))
+    told = evidence.told
+    doubt = watched.unwatched() or lost or untold(pairs, told, watched) or own.unwatched() or unfit(pairs, watched)
+    return Reading(count_missing(pairs, frozenset() if lost else told, watched), watched, doubt)
 
 
 def _unwatched(evidence: RatioEvidence, window: Window, demand: Demand) -> CheckResult | None:
@@ -79,15 +107,14 @@ def _absent(evidence: RatioEvidence, window: Window, demand: Demand) -> CheckRes
         return short_window(window, demand) or inconclusive(
             Reason.NO_DATA, "no series matches 'total'; check the metric's name, its labels and the scrape"
         )
-    if evidence.bad or evidence.absent_is_zero:
-        return None
     if evidence.bad_watch is not None:
-        return _never_born(evidence, evidence.bad_watch)
+        known_zero = evidence.part or evidence.absent_is_zero
+        return None if known_zero else _never_born(evidence, evidence.bad_watch)
     known = frozenset(label for one in evidence.total for label in one.labels)
     if unknown := sorted(evidence.bad_labels - known):
         return inconclusive(
             Reason.UNKNOWN_LABEL,
-            f"no series of 'total' has the label {unknown[0]!r} that 'bad' asks for; "
+            f"no series of 'total' has the label {unknown[0]!r} that tells what is bad; "
             f"labels there: {', '.join(sorted(known))}",
         )
     return None
@@ -96,6 +123,12 @@ def _absent(evidence: RatioEvidence, window: Window, demand: Demand) -> CheckRes
 def _never_born(evidence: RatioEvidence, watch: Watch) -> CheckResult | None:
     if all(one.instance in watch.exporters for one in evidence.total):
         return None
+    if evidence.good is not None:
+        return inconclusive(
+            Reason.NO_DATA,
+            "no series matches 'good', and not every process exports its metric, so nothing tells what was good; "
+            "check the metric's name, its labels and the scrape",
+        )
     return inconclusive(
         Reason.NO_DATA,
         "no series matches 'bad', it is not part of 'total', and not every process exports its metric, so nothing "

@@ -10,7 +10,6 @@ from pytest_rollout import units
 from pytest_rollout.plan.fields import Expression
 from pytest_rollout.plan.golden import GoldenCorpus
 from pytest_rollout.plan.kinds import (
-    AtLeast,
     Attest,
     Baseline,
     Burn,
@@ -18,8 +17,8 @@ from pytest_rollout.plan.kinds import (
     Counter,
     Quantile,
     Ratio,
-    Streak,
 )
+from pytest_rollout.plan.several import AtLeast, Streak
 from pytest_rollout.plan.strict import Duration, Name, Share, Strict, wrong
 
 Comparator = Literal["below", "at_most", "above", "at_least"]

@@ -16,9 +16,9 @@ class GoldenCorpus(Strict):
     corpus: str
     """A folder with one endpoint or several, from the root of the project."""
     modes: tuple[Name, ...] = ()
-    """Only these; without them every mode, and what the modes promise together."""
-    cases: int | None = Field(default=None, ge=1, strict=True)
-    """At least so many, so that one which is taken away is missed."""
+    """Only these, and what they promise together; without them every mode."""
+    cases: int = Field(ge=1, strict=True)
+    """So many there are: one which is taken away is missed."""
     passes: int = Field(default=1, ge=1, strict=True)
     """So many passes in a row."""
     deadline: Duration = 300.0

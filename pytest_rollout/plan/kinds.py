@@ -21,12 +21,27 @@ def _before(value: object) -> object:
 
 
 class Ratio(Strict):
-    """Bad requests over all requests, counted."""
+    """Bad (or good) requests over all requests, counted."""
 
-    bad: Selector
+    bad: Selector | None = None
+    good: Selector | None = None
+    """Instead of ``bad``: what is good of ``total``; the rest is bad."""
     total: Selector
     absent_is: Zero | None = None
     """Whether ``bad`` without any series is zero, although it is not a part of ``total``."""
+
+    @property
+    def part(self) -> str:
+        """What is set against ``total``: ``bad``, or ``good``."""
+        return self.bad or self.good or ""
+
+    @model_validator(mode="after")
+    def _one_part(self) -> Self:
+        if (self.bad is None) == (self.good is None):
+            raise wrong("good" if self.good else "total", "a ratio has exactly one of 'bad' and 'good' beside 'total'")
+        if self.good is not None and self.absent_is is not None:
+            raise wrong("absent_is", "'absent_is' goes with 'bad'; no good ones at all are never well")
+        return self
 
 
 class Quantile(Strict):
@@ -278,39 +293,3 @@ class Burn(Strict):
             if pair.factor * (1 - self.objective) >= 1:
                 raise wrong("pairs", f"{pair.factor:g} times a budget of {1 - self.objective:.3%} can never be burnt")
         return self
-
-
-class Streak(Strict):
-    """The gate has to hold several times: at the end of each of the latest periods."""
-
-    every: Duration
-    consecutive: int | None = Field(default=None, ge=2, strict=True)
-    at_least: int | None = Field(default=None, ge=1, strict=True)
-    of: int | None = Field(default=None, ge=2, strict=True)
-
-    @property
-    def wanted(self) -> int:
-        """How many periods have to pass."""
-        return self.consecutive or self.at_least or 0
-
-    @property
-    def periods(self) -> int:
-        """Out of how many."""
-        return self.consecutive or self.of or 0
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if self.every <= 0:
-            raise wrong("every", "a period must be longer than nothing")
-        pair = (self.at_least is not None) + (self.of is not None)
-        if (self.consecutive is not None) == (pair == 2) or pair == 1:  # noqa: PLR2004 - both of the pair
-            raise wrong("every", "a streak needs either 'consecutive', or 'at_least' and 'of'")
-        if self.wanted > self.periods:
-            raise wrong("at_least", "more periods cannot pass than are looked at")
-        return self
-
-
-class AtLeast(Strict):
-    """How many of several series have to pass."""
-
-    at_least: int = Field(ge=1, strict=True)

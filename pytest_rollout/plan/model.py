@@ -133,6 +133,16 @@ class Plan(Strict):
         return self
 
     @model_validator(mode="after")
+    def _one_corpus_an_id(self) -> Self:
+        seen: dict[str, object] = {}
+        for number, stage in enumerate(self.stages):
+            for place, gate in enumerate(stage.gates):
+                if gate.golden is not None and seen.setdefault(gate.id, gate.golden) != gate.golden:
+                    said = f"another stage has a golden gate {gate.id!r} that asks something else; give it another id"
+                    raise wrong(("stages", number, "gates", place, "golden"), said)
+        return self
+
+    @model_validator(mode="after")
     def _scheduled(self) -> Self:
         for number, stage in enumerate(self.stages):
             for place, gate in enumerate(stage.gates):

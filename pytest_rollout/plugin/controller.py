@@ -102,6 +102,8 @@ class Controller:
         last = dict(chosen)  # of each plan
         for path, stage in chosen:
             self._enter(path, stage, last[path])
+        for name in self.world.sandboxes.idle_faults() if chosen else ():
+            self.ledger.faults.append(f"the fault {name!r} was switched on in no sandbox of these stages")
         self.witness.enter(chosen)
         self._write_pending()
 

@@ -68,9 +68,13 @@ class Gates:
         self._item: pytest.Item = request.node
         self._judged = 0
 
-    def ratio(self, *, bad: str, total: str, **limits: Any) -> CheckResult:
-        """Assert a share of requests: ``ratio(bad=..., total=..., below="0.5%", over="30m")``."""
-        return self._judge(ratio={"bad": bad, "total": total}, **limits)
+    def ratio(self, *, total: str, bad: str | None = None, good: str | None = None, **limits: Any) -> CheckResult:
+        """Assert a share of requests: ``ratio(bad=..., total=..., below="0.5%", over="30m")``.
+
+        Or ``ratio(good=..., total=..., at_least="99%", over="30m")``.
+        """
+        sides = {"bad": bad, "good": good, "total": total}
+        return self._judge(ratio={name: side for name, side in sides.items() if side is not None}, **limits)
 
     def quantile(self, q: float, of: str, *, where: str = "", **limits: Any) -> CheckResult:
         """Assert a quantile: ``quantile(0.95, "request_duration_seconds", below="120ms", over="30m")``."""

@@ -183,7 +183,7 @@ def register_golden(config: pytest.Config, settings: Settings, folders: Iterable
     for line in golden_markers(sorted(folders)):
         config.addinivalue_line("markers", line)
     variables: Callable[[], Mapping[str, str]] = lambda: golden_variables(config, settings)  # noqa: E731
-    goldens = config.stash[golden_key] = Goldens(config, variables, settings.reports, folders)
+    goldens = config.stash[golden_key] = Goldens(config, settings, variables, folders)
     manager = config.pluginmanager
     manager.register(GoldenPlugin(goldens), "rollout-golden")
     if manager.hasplugin("xdist") and not hasattr(config, "workerinput"):

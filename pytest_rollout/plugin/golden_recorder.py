@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_rollout.errors import CaseError, PlanError
-from pytest_rollout.plugin.golden import GoldenItem
+from pytest_rollout.plugin.golden import GoldenItem, golden_key
 from pytest_rollout.plugin.golden_runs import MATRIX, MODES
 from pytest_rollout.plugin.items import RESULT_PROPERTY, plan_nodeid
 from pytest_rollout.plugin.recorder import Recorder
@@ -42,6 +42,8 @@ class GoldenRecorder(Recorder):
         try:
             asked = self._asked()
             self._corpus_folder = self.config.rootpath / asked.corpus
+            if golden_key in self.config.stash:
+                self.config.stash[golden_key].narrowed = asked.modes
             self._expect(asked)
         except (CaseError, PlanError) as exc:
             self.faults.append(("error", str(exc)))
@@ -57,14 +59,13 @@ class GoldenRecorder(Recorder):
         return found
 
     def _expect(self, asked: GoldenCorpus) -> None:
-        """Note everything that a corpus has to show. Raises CaseError if it is less than the plan wants."""
+        """Note everything that a corpus has to show. Raises CaseError if it is not what the plan counts."""
         from pytest_rollout.golden.corpus import load_corpora
 
         corpora = load_corpora(self._corpus_folder)
         cases = sum(len(corpus.cases) for corpus in corpora)
-        least = asked.cases or 1
-        if cases < least:
-            raise CaseError(f"{asked.corpus} holds {cases} cases, and the plan wants at least {least}")
+        if cases != asked.cases:
+            raise CaseError(f"{asked.corpus} holds {cases} cases, and the plan counts {asked.cases}")
         for corpus in corpora:
             for mode in asked.modes:
                 if mode not in corpus.endpoint.modes:
@@ -72,13 +73,16 @@ class GoldenRecorder(Recorder):
                     raise CaseError(f"{corpus.endpoint.endpoint} has no mode {mode!r}; it has {known}")
         self._expected = frozenset(name for corpus in corpora for name in self._names(corpus, asked.modes))
         modes = dict.fromkeys(mode for corpus in corpora for mode in asked.modes or corpus.endpoint.modes)
-        self._told = f"{cases} cases in {', '.join(modes)}, {len(self._expected)} results"
+        instances = " and ".join(map(str, sorted({corpus.endpoint.instance_count for corpus in corpora})))
+        results = f"{len(self._expected)} results"
+        self._told = f"{cases} cases in {', '.join(modes)} on {instances} instances, {results}"
 
     def _names(self, corpus: Corpus, modes: Sequence[str]) -> list[str]:
-        narrowed = bool(modes) and set(modes) != set(corpus.endpoint.modes)
-        parts = modes if narrowed else (*corpus.endpoint.modes, MATRIX)
+        """Return the items of a corpus; two modes or more have promises to keep together."""
+        asked = modes or corpus.endpoint.modes
+        parts = (*asked, MATRIX) if len(asked) > 1 else asked
         names = [self._nodeid(case.path, part) for case in corpus.cases.values() for part in parts]
-        return names if narrowed else [*names, self._nodeid(corpus.folder / ENDPOINT_FILE, MODES)]
+        return [*names, self._nodeid(corpus.folder / ENDPOINT_FILE, MODES)] if len(asked) > 1 else names
 
     def _nodeid(self, path: Path, part: str) -> str:
         return f"{plan_nodeid(path, self.config.rootpath)}::{part}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -11,18 +12,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_rollout.errors import BlessRefused, CaseError, EnvironmentUnready, PlanError
+from pytest_rollout.errors import BlessRefused, CaseError, EnvironmentUnready, EvidenceError, PlanError
 
 if TYPE_CHECKING:
     from pytest_rollout.golden.bless import Approval
     from pytest_rollout.golden.corpus import Corpus
     from pytest_rollout.golden.session import Report, Wishes
+    from pytest_rollout.plugin.settings import Settings
     from pytest_rollout.verdict import CheckResult
 
+LARGEST_ANSWER = 8 * 2**20
+"""Bytes: all answers of a run are kept until its end."""
+GOLDEN_ROLLOUT = "golden"
+"""The rollout that blessings are filed under: they are of a project, and of no single one."""
 MATRIX, MODES = "matrix", "modes"
 """Names of the results of all modes together: of a case, and of an endpoint."""
 
@@ -33,15 +39,18 @@ class Goldens:
     def __init__(
         self,
         config: pytest.Config,
+        settings: Settings,
         variables: Callable[[], Mapping[str, str]],
-        reports: Path,
         folders: frozenset[Path],
     ) -> None:
         self._config = config
+        self._settings = settings
         self.folders = folders
         """Those of this run's arguments."""
+        self.narrowed: tuple[str, ...] = ()
+        """The modes that all items together are about, if not all."""
         self._variables = variables
-        self._reports = reports / "golden"
+        self._reports = settings.reports / "golden"
         told: dict[str, str] = getattr(config, "workerinput", {})
         self._owns_folder = "golden_folder" not in told
         self.run_folder = Path(told.get("golden_folder") or tempfile.mkdtemp(prefix="golden-"))
@@ -103,7 +112,8 @@ class Goldens:
     def _shared(self, folder: Path, keys: Collection[str]) -> dict[str, CheckResult]:
         from pytest_rollout.verdict import CheckResult
 
-        kept = self.run_folder / f"{self.corpus(folder).endpoint.endpoint}.json"
+        mark = hashlib.sha256(str(folder).encode()).hexdigest()[:16]  # two folders may have one name
+        kept = self.run_folder / f"{folder.name}-{mark}.json"
         with kept.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not kept.exists():
@@ -116,7 +126,7 @@ class Goldens:
         return {name: CheckResult.from_dict(result) for name, result in data["results"].items()}
 
     def _run(self, folder: Path, keys: Collection[str]) -> Report:
-        from pytest_rollout.golden.observe import World
+        from pytest_rollout.golden.asking import World
         from pytest_rollout.golden.session import run_corpus, unready
         from pytest_rollout.golden.wire import wire_over
         from pytest_rollout.sources.http import Http
@@ -128,7 +138,7 @@ class Goldens:
             variables = self._variables()
         except (EnvironmentUnready, PlanError) as exc:
             return unready(corpus, Reason.ENVIRONMENT, str(exc))
-        http = Http(corpus.endpoint.timeout)
+        http = Http(corpus.endpoint.timeout, largest=LARGEST_ANSWER)
         try:
             return run_corpus(corpus.only(cases), World(wire_over(http)), variables, self._wishes(corpus, keys))
         finally:
@@ -138,15 +148,30 @@ class Goldens:
         from pytest_rollout.golden.session import Wishes
 
         asked = {key.rpartition("/")[2] for key in keys}
-        together = not asked.isdisjoint((MODES, MATRIX))
+        together = () if asked.isdisjoint((MODES, MATRIX)) else self.narrowed or corpus.endpoint.modes
         return Wishes(
-            modes=tuple(mode for mode in corpus.endpoint.modes if together or mode in asked),
+            modes=tuple(mode for mode in corpus.endpoint.modes if mode in asked or mode in together),
             received=self._reports,
             bless=self.bless,
             approval=self._approval,
+            record=self._record,
             learn=self._config.getoption("golden_learn"),
             propose=dict(pair.partition("=")[::2] for pair in self._config.getoption("golden_propose")),
         )
+
+    def _record(self, case: str, stamp: Mapping[str, Any]) -> None:
+        """Append a blessing to the evidence log. Raises BlessRefused if it does not take it."""
+        from pytest_rollout.evidence.log import EvidenceLog
+        from pytest_rollout.evidence.record import Entry, Kind, Place
+
+        place = Place(GOLDEN_ROLLOUT, self._settings.environment, str(self._config.rootpath.name))
+        at = self._approval.at if self._approval else time.time()
+        try:
+            log = EvidenceLog(self._settings.evidence)
+            log.append([Entry(kind=Kind.BLESS, place=place, subject=f"golden/{case}", at=at, data=dict(stamp))])
+            log.close()
+        except EvidenceError as exc:
+            raise BlessRefused(f"{case} is not blessed, for the evidence log does not take it: {exc}") from exc
 
     def _told(self, folder: Path, report: Report) -> list[str]:
         """Return the notes of a run, and where its coverage is written."""

@@ -24,6 +24,7 @@ class Sandboxes:
         self._states: dict[Path, Path] = {}
         self._troubles: dict[Path, str] = {}
         self._started: list[Sandbox] = []
+        self._switched_on: set[str] = set()
 
     def close(self) -> None:
         """End every sandbox that was started here."""
@@ -80,16 +81,22 @@ class Sandboxes:
 
         system = environment.system or ""
         theirs = known_faults(plan.parent, system) if self._faults else {}
+        faults = [name for name in self._faults if name in theirs]
+        self._switched_on |= set(faults)
         wanted = stage.flags if stage else {}
         return Sandbox.start(
             plan.parent,
             Path(tempfile.mkdtemp(prefix="sandbox-", dir=self._folder)),  # another worker may start one, too
-            faults=[name for name in self._faults if name in theirs],
+            faults=faults,
             flags={name: f"{flag.cohort}:{_word(flag.value)}" for name, flag in wanted.items()},
             history=environment.history,
             system=system,
             words=stage.sandbox if stage else (),
         )
+
+    def idle_faults(self) -> list[str]:
+        """Return the faults that no sandbox was started with."""
+        return [name for name in self._faults if name not in self._switched_on]
 
     def told(self) -> dict[str, dict[str, str]]:
         """Return what another process of the run has to know, in builtins."""

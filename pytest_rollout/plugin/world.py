@@ -145,6 +145,7 @@ class World:
             log=self.evidence(),
             place=self.place(path),
             folder=path.parent,
+            plan=path,
             rootdir=self.root,
             reports=self.settings.reports,
             arguments=self.canary_arguments,

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from sandbox.components import ComponentError, start_python
 from sandbox.faults import UnknownFaultError, check_names
-from sandbox.normalization.deployment import PROPAGATION_SECONDS, Deployment, Wish
+from sandbox.normalization.config import COMPANIES, PROPAGATION_SECONDS, TOKEN_VARIABLE
+from sandbox.normalization.deployment import Deployment, Wish
 from sandbox.normalization.faults import FAULTS
 from sandbox.normalization.modes import ENDPOINTS, FLAG, Endpoint, Mode
-from sandbox.normalization.seed import COMPANIES
 from sandbox.supervision import supervised
 
 LONGEST_PROPAGATION = 5.0
-TOKEN_VARIABLE = "SANDBOX_NORMALIZATION_TOKEN"  # noqa: S105 - the variable's name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """What the API does at each joint where a fault can change it; the defaults are what it ought to do."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -39,6 +40,11 @@ class Behaviour:
     """The suggestion for an unknown text."""
     examine: Callable[[Sequence[str], Find, Find], Findings] = validation.examine
     """The validator."""
+    clock: Callable[[], float] = time.thread_time
+    """What a validation is timed with, in seconds.
+
+    The time of its own thread: a busy machine that lets others go first would show as a slow validator.
+    """
     adds_up: Callable[[Mode, Iterable[Decimal]], bool] = lambda _mode, shares: weights.is_one(shares)
     """Whether shares sum to 1."""
     names: Callable[[Endpoint, Sequence[str], Findings], tuple[str, ...]] = _recognised
@@ -67,6 +73,10 @@ class Behaviour:
     """What GET /api/deprecations answers."""
     rolls_back: bool = True
     """Whether the previous release is really without the validator."""
+    lag: Callable[[str], float] = lambda _cohort: 0.0
+    """How many seconds an answer to a cohort is held back; the label main, canary or other."""
+    hidden: tuple[str, ...] = ()
+    """The metrics that are not exposed, by their names in Metrics."""
     observable: bool = True
     """Whether /metrics answers."""
     flags_known: bool = True

@@ -1,5 +1,6 @@
 """One request on its way through an instance: mode, validation, answer, counts."""
 
+import asyncio
 import re
 import time
 import traceback
@@ -80,9 +81,9 @@ class Call:
         if self.mode is Mode.OFF:
             return Checked(tuple(sent))
         behaviour = self.instance.behaviour
-        started = time.perf_counter()
+        started = behaviour.clock()
         findings = behaviour.examine(sent, behaviour.recognise, behaviour.nearest)
-        self._count(findings, len(sent), time.perf_counter() - started)
+        self._count(findings, len(sent), behaviour.clock() - started)
         if findings.unknown and self.mode is Mode.ENFORCE:
             raise RejectedError(findings)
         return Checked(behaviour.names(self.endpoint, sent, findings), findings)
@@ -160,6 +161,8 @@ def counted(instance: Instance, template: str, method: str, serve: Callable[[Req
     async def endpoint(request: Request) -> Response:
         started = time.perf_counter()
         response: Response = await serve(request)
+        if lag := instance.behaviour.lag(cohort_label(request.headers.get("x-cohort"))):
+            await asyncio.sleep(lag)
         mark(instance, template, request, response, time.perf_counter() - started)
         return response
 

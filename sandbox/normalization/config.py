@@ -9,6 +9,11 @@ from typing import Self
 from sandbox.normalization.releases import Release
 
 VARIABLE = "SANDBOX_NORMALIZATION"
+TOKEN_VARIABLE = "SANDBOX_NORMALIZATION_TOKEN"  # noqa: S105 - the variable's name
+FUNDS, COMPANIES = 8, 1200
+"""What every database has; the funds are numbered from 1, and the last one gets no traffic."""
+PROPAGATION_SECONDS = 0.2
+"""After how long the last instance takes up a flip, if nobody says another time."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ The instances are processes of their own, as in reality: each has its own metric
 
 import os
 import secrets
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,21 +13,19 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sandbox.components import ROOT, Component, start_python
-from sandbox.normalization.config import Config
+from sandbox.components import Component, module_command, start_python
+from sandbox.normalization.config import COMPANIES, PROPAGATION_SECONDS, Config
 from sandbox.normalization.db import DATABASE, open_database
 from sandbox.normalization.front import Front
 from sandbox.normalization.migrate import migrate_all
 from sandbox.normalization.mode_store import ModeStore
 from sandbox.normalization.modes import EVERYBODY, Endpoint, Mode, ModeWish
-from sandbox.normalization.releases import Release
-from sandbox.normalization.seed import COMPANIES, seed
+from sandbox.normalization.noticed import HALFWAY
+from sandbox.normalization.releases import Release, wanted_in
+from sandbox.normalization.seed import seed
 from sandbox.supervision import Supervision
 
 INSTANCES = 2
-PROPAGATION_SECONDS = 0.2
-WANTED_RELEASE = "release"
-"""The file in a deployment's directory that names the release it has to run."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +70,12 @@ class Deployment:
 
         Raises ComponentError if an instance does not start.
         """
-        wanted = wanted_release(self.directory)
+        wanted = wanted_in(self.directory)
         if wanted is self._release:
             return
         self._release = wanted
-        for index, instance in enumerate(self._instances):
+        instances = self._instances[:1] if HALFWAY in self._wish.faults else self._instances
+        for index, instance in enumerate(instances):
             with self.front.without(instance.address):
                 self._supervision.give_up(instance)
                 port = int(instance.url.rpartition(":")[2])
@@ -112,11 +110,6 @@ class Deployment:
         return [*module_command("sandbox.normalization.migrate"), "--database", str(self.database), *chosen]
 
 
-def module_command(module: str) -> list[str]:
-    """Return a command line that runs a module of the sandbox from any folder."""
-    return ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", module]
-
-
 def create_database(directory: Path, modes: Mapping[Endpoint, Mode], companies: int = COMPANIES) -> Path:
     """Make a fresh database with the modes a deployment starts with, and return its path."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -130,11 +123,3 @@ def create_database(directory: Path, modes: Mapping[Endpoint, Mode], companies: 
         store.change([endpoint], ModeWish(EVERYBODY, mode, "sandbox", "set at start"), at=time.time())
     engine.dispose()
     return path
-
-
-def wanted_release(directory: Path) -> Release:
-    """Return the release that a deployment in this directory has to run."""
-    try:
-        return Release((directory / WANTED_RELEASE).read_text())
-    except FileNotFoundError:
-        return Release.CURRENT

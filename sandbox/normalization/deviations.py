@@ -261,6 +261,11 @@ def after_following(_last: int, following: int) -> int:
     return following
 
 
+def canary_held_back(cohort: str) -> float:
+    """Hold the canary's answers back for 60 ms."""
+    return 0.06 if cohort == CANARY else 0.0
+
+
 def nothing_deprecated() -> Body:
     """List no deprecation."""
     return {"deprecations": []}

@@ -22,6 +22,7 @@ from sandbox.normalization.mode_board import ModeBoard
 from sandbox.normalization.mode_store import ModeStore
 from sandbox.normalization.modes import ENDPOINTS
 from sandbox.normalization.portfolio import Portfolio, Reading
+from sandbox.normalization.previous import behaviour_of, validates
 from sandbox.normalization.releases import Release
 from sandbox.serving import serve
 
@@ -29,10 +30,10 @@ from sandbox.serving import serve
 def build(config: Config) -> Starlette:
     """Return the application of one instance, on a database that is there."""
     current = behaviour_with(config.faults)
-    validates = config.release.validates(current)
-    instance = _instance(config, config.release.behave(current), validates=validates)
+    has_validator = validates(config.release, current)
+    instance = _instance(config, behaviour_of(config.release, current), has_validator=has_validator)
     flags = ModeFlags(ModeStore(instance.engine), config.flags_token, down=not current.flags_known)
-    plumbing = [*_plumbing(instance, config.release), *(_validator_plumbing(instance) if validates else ())]
+    plumbing = [*_plumbing(instance, config.release), *(_validator_plumbing(instance) if has_validator else ())]
 
     @asynccontextmanager
     async def lifespan(_application: Starlette) -> AsyncIterator[None]:
@@ -52,16 +53,19 @@ def build(config: Config) -> Starlette:
     )
 
 
-def _instance(config: Config, behaviour: Behaviour, *, validates: bool) -> Instance:
+def _instance(config: Config, behaviour: Behaviour, *, has_validator: bool) -> Instance:
     engine = open_database(config.database)
     board = ModeBoard(ModeStore(engine), behaviour.delay(config.propagation), hears=behaviour.hears(config.number))
+    metrics = Metrics(
+        lambda endpoint, cohort: behaviour.gauge(board.rules().mode(endpoint, cohort)), validates=has_validator
+    )
+    for name in behaviour.hidden:
+        metrics.hide(name)
     return Instance(
         number=config.number,
         engine=engine,
         board=board,
-        metrics=Metrics(
-            lambda endpoint, cohort: behaviour.gauge(board.rules().mode(endpoint, cohort)), validates=validates
-        ),
+        metrics=metrics,
         portfolio=Portfolio(engine, Reading(behaviour.matches, behaviour.resume)),
         behaviour=behaviour,
     )

@@ -85,6 +85,10 @@ class Metrics:
             for cohort in COHORTS[:2]:
                 self.requests.labels(endpoint.template, "200", cohort)
 
+    def hide(self, name: str) -> None:
+        """Expose one of the metrics no more."""
+        self.registry.unregister(getattr(self, name))
+
     def exposition(self) -> bytes:
         """Return the Prometheus text format."""
         return generate_latest(self.registry)

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, bindparam, insert, select
 
 from sandbox.normalization.db import ModeChange, reading, writing
 from sandbox.normalization.modes import EVERYBODY, Change, Endpoint, Mode, ModeWish, Rules
+
+# Made once: every request asks for the modes.
+_LATER = select(*ModeChange.__table__.columns).where(ModeChange.id > bindparam("after")).order_by(ModeChange.id)
 
 
 class ModeStore:
@@ -48,9 +51,7 @@ def _wanted(rules: Mapping[str, Mode], wish: ModeWish) -> list[tuple[str, Mode |
 
 
 def _read(connection: Connection, after: int = 0) -> list[Change]:
-    rows = connection.execute(
-        select(*ModeChange.__table__.columns).where(ModeChange.id > after).order_by(ModeChange.id)
-    )
+    rows = connection.execute(_LATER, {"after": after})
     return [
         Change(
             id=row.id,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Table, func, select
+from sqlalchemy import Connection, Engine, Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from sandbox.normalization.allocations import as_text, from_text, recognised
@@ -20,6 +20,7 @@ from sandbox.normalization.stages import known_as, recognise
 NEWEST = 20
 """Strategies a listing shows."""
 _COMPANY = [column for column in cast("Table", Company.__table__).columns if column.name != "updatedAt"]
+_FUND = select(Fund.id).where(Fund.id == bindparam("fund"))
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Portfolio:
     def require_fund(self, fund: int) -> None:
         """Raise FundNotFoundError if there is no such fund."""
         with self._engine.connect() as connection:
-            if connection.scalar(select(Fund.id).where(Fund.id == fund)) is None:
+            if connection.scalar(_FUND, {"fund": fund}) is None:
                 raise FundNotFoundError
 
     def companies(self, query: CompaniesQuery, after: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 import time
 import urllib.error
@@ -10,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.components import request
-from sandbox.normalization.deployment import WANTED_RELEASE
-from sandbox.normalization.releases import Release
+from sandbox.normalization.releases import Release, want
 
 _PATIENCE = 60.0
 _POLL_SECONDS = 0.1
@@ -27,9 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         state = json.loads(given.state.read_text())
     except OSError as error:
         return _complain(f"no deployment is described by {given.state}: {error}")
-    _want(Path(state["directory"]), given.release)
+    want(Path(state["directory"]), given.release)
+    asked = state["instances"][:1] if "release-stops-halfway" in state["faults"] else state["instances"]
     deadline = time.monotonic() + _PATIENCE
-    while late := [url for url in state["instances"] if version(url) != given.release.version]:
+    while late := [url for url in asked if version(url) != given.release.version]:
         if time.monotonic() > deadline:
             return _complain(f"{', '.join(late)} did not answer as {given.release} within {_PATIENCE:g} s")
         time.sleep(_POLL_SECONDS)
@@ -43,13 +42,6 @@ def version(instance: str) -> str | None:
         return str(json.loads(request(f"{instance}/openapi.json"))["info"]["version"])
     except (urllib.error.URLError, OSError):
         return None
-
-
-def _want(directory: Path, release: Release) -> None:
-    """Say in one step which release is wanted."""
-    draft = directory / f".{WANTED_RELEASE}.{os.getpid()}"
-    draft.write_text(release)
-    draft.replace(directory / WANTED_RELEASE)
 
 
 def _complain(text: str) -> int:

@@ -1,15 +1,14 @@
-"""The releases a deployment can be rolled to: the one under rollout, and the tag before the validator."""
+"""The releases a deployment can run, and how it is told which: by a file in its directory."""
 
+import os
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
 
-from sandbox.normalization import openapi
-from sandbox.normalization.behaviour import Behaviour
-from sandbox.normalization.modes import Mode
+_FILE = "release"
 
 
 class Release(StrEnum):
-    """A release; ``version`` is what its OpenAPI document says."""
+    """The release under rollout, or the tag before it, which has no validator."""
 
     CURRENT = "current"
     PREVIOUS = "previous"
@@ -19,19 +18,17 @@ class Release(StrEnum):
         """The version in the OpenAPI document."""
         return "1.0.0" if self is Release.CURRENT else "0.9.0"
 
-    def behave(self, current: Behaviour) -> Behaviour:
-        """Return how this release behaves; the faults are those of the current one."""
-        if self.validates(current):
-            return current
-        return Behaviour(mode=lambda _endpoint, _mode: Mode.OFF, describe=_without_validator)
 
-    def validates(self, current: Behaviour) -> bool:
-        """Return whether this release has a validator."""
-        return self is Release.CURRENT or not current.rolls_back
+def wanted_in(directory: Path) -> Release:
+    """Return the release that a deployment in this directory has to run."""
+    try:
+        return Release((directory / _FILE).read_text())
+    except FileNotFoundError:
+        return Release.CURRENT
 
 
-def _without_validator(document: dict[str, Any]) -> dict[str, Any]:
-    """Describe the API as it was before the validator."""
-    bare = openapi.without_headers(document)
-    paths = {path: operations for path, operations in bare["paths"].items() if path != "/api/deprecations"}
-    return bare | {"paths": paths, "components": bare["components"] | {"headers": {}}}
+def want(directory: Path, release: Release) -> None:
+    """Say in one step which release a deployment in this directory has to run."""
+    draft = directory / f".{_FILE}.{os.getpid()}"
+    draft.write_text(release)
+    draft.replace(directory / _FILE)

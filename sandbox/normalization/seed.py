@@ -12,10 +12,10 @@ from sqlalchemy import Engine, insert
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from sandbox.normalization.allocations import as_text
+from sandbox.normalization.config import COMPANIES, FUNDS
 from sandbox.normalization.db import Company, Fund, Strategy, open_database
 from sandbox.normalization.stages import CANONICAL
 
-FUNDS, COMPANIES = 8, 1200
 COMPANIES_PER_STRATEGY = 10
 HISTORIC = {
     "pre-seed": ("Pre-Seed", "preseed", "pre_seed"),

@@ -10,15 +10,24 @@ import shlex
 import shutil
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
-from sandbox.components import ROOT, Component, Job, ScrapeConfig, configure_prometheus, request, start_python
-from sandbox.normalization.app import TOKEN_VARIABLE
-from sandbox.normalization.deployment import PROPAGATION_SECONDS, module_command
-from sandbox.normalization.faults import NO_RULES, NOT_SENT, SCRAPES_ONE
+from sandbox.components import (
+    ROOT,
+    Component,
+    Job,
+    ScrapeConfig,
+    configure_prometheus,
+    module_command,
+    request,
+    start_python,
+)
+from sandbox.flag_texts import read_flag
+from sandbox.normalization.config import COMPANIES, PROPAGATION_SECONDS, TOKEN_VARIABLE
 from sandbox.normalization.modes import ENDPOINTS, EVERYBODY, FLAG, Mode
-from sandbox.normalization.seed import COMPANIES
+from sandbox.normalization.noticed import NO_RULES, NO_TRAFFIC, NOT_SENT, SCRAPES_ONE, SILENCED
 from sandbox.stack import Keep
 
 RULES = ROOT / "deploy" / "stage_normalization" / "alerts.rules.yml"
@@ -36,12 +45,7 @@ class FlagSetting(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read ``NAME=COHORT:off|warn|enforce``; ValueError says what is wrong."""
-        flag, _, rule = text.partition("=")
-        cohort, _, value = rule.rpartition(":")
-        if flag not in _FLAGS:
-            raise ValueError(f"unknown flag {flag!r}; flags: {', '.join(_FLAGS)}")
-        if not cohort or value not in list(Mode):
-            raise ValueError(f"{text!r} is not NAME=COHORT:off, NAME=COHORT:warn or NAME=COHORT:enforce")
+        flag, cohort, value = read_flag(text, _FLAGS, list(Mode), list(Mode))
         return cls(flag, cohort, Mode(value))
 
     @property
@@ -96,6 +100,11 @@ class Deployed(NamedTuple):
         state: dict[str, Any] = json.loads(self.state_file.read_text())
         return state
 
+    @property
+    def release(self) -> str:
+        """The command line that rolls it to another release, but for that release's name."""
+        return shlex.join([*module_command("sandbox.normalization.release"), "--state", str(self.state_file)])
+
     def flip(self, setting: FlagSetting) -> None:
         """Set a flag."""
         wish = {"cohort": setting.cohort, "value": setting.value, "actor": "sandbox", "reason": "set at start"}
@@ -140,6 +149,10 @@ class RunningNormalization:
         for setting in sorted(self.wish.flags, key=lambda one: one.turn):
             self.serving.flip(setting)
         configure_prometheus(prometheus, scrape)
+        if SILENCED in self.wish.faults:
+            _silence(f"http://{scrape.alertmanager}")
+        if NO_TRAFFIC in self.wish.faults:
+            return
         time.sleep(self.wish.propagation + _SETTLED_SECONDS)
         directory = self.rule_file.parent
         front = self.serving.process.address
@@ -157,7 +170,6 @@ class RunningNormalization:
     def _variables(self, alertmanager: str) -> dict[str, str]:
         """Return the environment variables that people would set where this is not a sandbox."""
         serving, preview = self.serving.state, self.preview.state
-        release = [*module_command("sandbox.normalization.release"), "--state", str(self.preview.state_file)]
         snapshot = {"STAGE_SNAPSHOT": str(self.serving.snapshot)} if self.serving.snapshot else {}
         return {
             "STAGE_SERVING_INSTANCES": ",".join(serving["instances"]),
@@ -166,9 +178,24 @@ class RunningNormalization:
             "STAGE_PREVIEW_URL": self.preview.process.url,
             "STAGE_MIGRATE": shlex.join(serving["migrate"]),
             "STAGE_PREVIEW_MIGRATE": shlex.join(preview["migrate"]),
-            "STAGE_PREVIEW_RELEASE": shlex.join(release),
+            "STAGE_RELEASE": self.serving.release,
+            "STAGE_PREVIEW_RELEASE": self.preview.release,
             "STAGE_RULES_FILE": str(self.rule_file),
             "STAGE_ALERT_RECEIVER": self.webhook.url,
             "STAGE_ALERTMANAGER": alertmanager,
             **snapshot,
         }
+
+
+def _silence(alertmanager: str) -> None:
+    """Let Alertmanager notify nobody of any alert for a day."""
+    now = datetime.now(UTC)
+    silence = {
+        "matchers": [{"name": "alertname", "value": ".+", "isRegex": True, "isEqual": True}],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(days=1)).isoformat(),
+        "createdBy": "sandbox",
+        "comment": "a fault",
+    }
+    headers = {"content-type": "application/json"}
+    request(f"{alertmanager}/api/v2/silences", method="POST", body=json.dumps(silence).encode(), headers=headers)

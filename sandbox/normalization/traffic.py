@@ -1,86 +1,31 @@
-"""The traffic generator: sends the schedule at an even pace; a client that is rejected mends its requests a while."""
+"""The traffic of stage normalization.
 
-import argparse
-import threading
-import time
-from contextlib import suppress
-from http.client import HTTPConnection, HTTPException
-from itertools import count
+A client whose stage was rejected sends valid ones there from then on, as its people would mend it.
+"""
 
-from sandbox.normalization.schedule import CYCLE_SECONDS, Shot, cohort, cycle
+from sandbox.generator import Caller, Load
+from sandbox.normalization.schedule import CYCLE_SECONDS, Shot, cycle
 
 WORKERS = 8
-MAX_SECONDS = 7500.0
-"""The generator ends by itself after this time, a little more than the sandbox's own limit."""
-MENDED_TURNS = 10_000
-"""A client whose unknown stage was rejected sends valid ones instead, so many times: as good as for ever."""
-_TIMEOUT = 5.0
-_TOO_LATE = 1.0
 _REJECTED = 400
 
 
-class Client:
-    """One client: a connection, and whether it has learnt that its stages are wrong."""
+class Client(Caller):
+    """One client, and where it has learnt that its stages are wrong."""
 
     def __init__(self, address: str) -> None:
-        self._connection = HTTPConnection(address, timeout=_TIMEOUT)
-        self._mended = 0
+        super().__init__(address)
+        self._mended: set[tuple[str | None, str]] = set()
 
     def send(self, shot: Shot, turn: int) -> None:
-        """Send one request; whatever the answer is, the next one follows."""
-        mended = shot.kind == "unknown" and self._mended > 0
-        self._mended -= mended
-        method, path, body = shot.request(turn, mended=mended)
-        whose = cohort(turn)
-        headers = {"content-type": "application/json"} | ({"x-cohort": whose} if whose else {})
-        try:
-            self._connection.request(method, path, body, headers)
-            response = self._connection.getresponse()
-            response.read()
-        except (OSError, HTTPException):
-            with suppress(OSError):
-                self._connection.close()  # the next request connects again
-        else:
-            if response.status == _REJECTED:
-                self._mended = MENDED_TURNS
+        """Send one request."""
+        place = shot.cohort, shot.endpoint
+        method, path, body = shot.request(turn, mended=place in self._mended)
+        if self.call(method, path, body, {"x-cohort": shot.cohort} if shot.cohort else {}) == _REJECTED:
+            self._mended.add(place)
 
 
-def run(address: str, seconds: float) -> None:
-    """Send traffic to host:port for so many seconds."""
-    started = time.monotonic()
-    workers = [
-        threading.Thread(target=_work, args=(address, number, started, seconds), daemon=True)
-        for number in range(WORKERS)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-
-
-def _work(address: str, number: int, started: float, seconds: float) -> None:
-    """Send every WORKERS-th request, each at its time; skip what is more than a second late."""
-    client, shots = Client(address), cycle()
-    for turn in count(number, WORKERS):
-        lap, place = divmod(turn, len(shots))
-        due = lap * CYCLE_SECONDS + shots[place].at
-        wait = started + due - time.monotonic()
-        if due > seconds:
-            return
-        if wait < -_TOO_LATE:
-            continue
-        time.sleep(max(0.0, wait))
-        client.send(shots[place], turn)
-
-
-def main() -> None:
-    """Run the generator until it is stopped, at most MAX_SECONDS."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("address", help="host:port of the application")
-    parser.add_argument("--seconds", type=float, default=MAX_SECONDS)
-    given = parser.parse_args()
-    run(given.address, given.seconds)
-
+LOAD = Load(cycle(), CYCLE_SECONDS, WORKERS, lambda address: Client(address).send)
 
 if __name__ == "__main__":
-    main()
+    LOAD.main(__doc__)

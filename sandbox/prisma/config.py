@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from sandbox.flag_texts import read_flag
+
 VARIABLE = "SANDBOX_PRISMA"
 FLAGS = {
     "PERSISTENCE_PRISMA_READS": "persistencePrismaReads",
@@ -28,18 +30,8 @@ class FlagSetting(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read ``NAME=COHORT:true|false``; ValueError says what is wrong."""
-        flag, _, rule = text.partition("=")
-        cohort, _, value = rule.rpartition(":")
-        if flag not in FLAGS:
-            raise ValueError(f"unknown flag {flag!r}; flags: {', '.join(FLAGS)}")
-        if not cohort or value.strip().lower() not in _TRUTHY | _FALSY:
-            raise ValueError(f"{text!r} is not NAME=COHORT:true or NAME=COHORT:false")
-        return cls(flag, cohort, is_truthy(value))
-
-
-def is_truthy(text: str) -> bool:
-    """Return whether the text means true: 1, true, yes or on, in any case."""
-    return text.strip().lower() in _TRUTHY
+        flag, cohort, value = read_flag(text, FLAGS, _TRUTHY | _FALSY, ("true", "false"))
+        return cls(flag, cohort, value in _TRUTHY)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -251,6 +251,32 @@ def test_threads_may_share_a_log(log: EvidenceLog) -> None:
         thread.join(30)
     assert log.head().count == 20
     assert broken(log) is None
+
+
+def test_many_may_open_a_new_log_at_once(tmp_path: Path) -> None:
+    """Without another try, some of these would be told that the database is locked."""
+    said: list[str] = []
+    rounds, together = 25, 6
+
+    def opens(address: Path, all_there: threading.Barrier) -> None:
+        all_there.wait(30)
+        try:
+            with closing(EvidenceLog(address)) as log:
+                log.append([entry()])
+        except EvidenceError as exc:
+            said.append(str(exc))
+        else:
+            said.append("written")
+
+    for number in range(rounds):
+        all_there = threading.Barrier(together)
+        address = tmp_path / f"{number}.db"
+        threads = [threading.Thread(target=opens, args=(address, all_there)) for _ in range(together)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    assert said == ["written"] * rounds * together
 
 
 def test_who_reads_does_not_wait_for_who_writes(log: EvidenceLog, open_log: Open) -> None:

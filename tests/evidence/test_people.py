@@ -167,6 +167,29 @@ def test_a_flag_that_may_have_changed_does(file_log: EvidenceLog) -> None:
     assert against(file_log) == [Contradiction(1500.0, "PORTAL@agents was changed to False by bob")]
 
 
+def went_back(log: EvidenceLog, event: str = "begun", kind: str = "run", place: Place = PLACE) -> None:
+    data = {"event": event, "kind": kind, "by": "bob", "reason": "too slow"}
+    log.append([Entry(kind=Kind.ROLLBACK, place=place, subject="previous-tag", at=1500.0, data=data)])
+
+
+@pytest.mark.parametrize("kind", ["run", "set"])
+def test_who_goes_back_speaks_against_an_answer(file_log: EvidenceLog, kind: str) -> None:
+    went_back(file_log, kind=kind)
+    give(file_log)
+    assert against(file_log) == []
+    went_back(file_log, kind=kind)
+    said = "bob went back by previous-tag of the playbook: too slow"
+    assert against(file_log) == [Contradiction(1500.0, said)]
+
+
+def test_a_note_or_another_place_speaks_against_nothing(file_log: EvidenceLog) -> None:
+    give(file_log)
+    went_back(file_log, kind="ask")
+    went_back(file_log, event="ended")
+    went_back(file_log, place=replace(PLACE, environment="production"))
+    assert against(file_log) == []
+
+
 def test_what_was_recorded_later_counts_whenever_it_happened(file_log: EvidenceLog) -> None:
     """A canary that was running while somebody answered."""
     give(file_log)

@@ -143,5 +143,5 @@ def test_what_is_no_head_is_refused(text: str) -> None:
 def test_kinds_keep_their_words() -> None:
     assert " ".join(Kind) == (
         "run-started canary-run slot-started slot look gate stage-entered stage-left flag-change "
-        "attestation waiver bless"
+        "attestation waiver bless rollback"
     )

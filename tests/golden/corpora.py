@@ -19,6 +19,7 @@ ENDPOINT: Json = {
     "endpoint": "stages",
     "request": {"method": "POST", "path": "/api/funds/{fund}/stages"},
     "instances": ",".join(INSTANCES),
+    "instance_count": len(INSTANCES),
     "identity": {"path": "/openapi.json", "match": {"/info/title": {"is": "equals", "value": "Funds"}}},
     "modes": list(MODES),
     "mode": {

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_rollout.errors import SourceUnreachable
-from pytest_rollout.golden.observe import World
+from pytest_rollout.golden.asking import World
 from pytest_rollout.golden.wire import RawRequest, Reply
 
 INSTANCES = ("http://one", "http://two")

@@ -34,15 +34,19 @@ NEW: Json = case(
 
 def blessed(tmp_path: Path, cases: Any = (NEW, VALID, INVALID), **asked: Any) -> Run:
     done = run(tmp_path, cases, **{"repeats": 3, **asked})
-    bless(done.corpus, done.trial("new"), done.batches, CLEAN, tmp_path / "received")
+    bless(done.corpus, done.trial("new"), done.batches, CLEAN, tmp_path / "received", unrecorded)
     return done
+
+
+def unrecorded(_case: str, _stamp: object) -> None:
+    """Keep nothing."""
 
 
 def test_a_received_body_becomes_the_golden_and_passes_from_then_on(tmp_path: Path) -> None:
     done = run(tmp_path, (NEW, VALID, INVALID), repeats=3)
     assert done.outcome("new").cells["off"].reason is Reason.GOLDEN_MISSING
     write_received(tmp_path / "received", done.trial("new"), done.batches)
-    path = bless(done.corpus, done.trial("new"), done.batches, CLEAN, tmp_path / "received")
+    path = bless(done.corpus, done.trial("new"), done.batches, CLEAN, tmp_path / "received", unrecorded)
     data = json.loads(path.read_text())
     assert data["expect"]["off"]["body"]["stages"] == ["seed"]
     assert data["expect"]["warn"] == NEW["expect"]["warn"]
@@ -123,7 +127,7 @@ def test_circumstances_in_which_nothing_is_blessed(tmp_path: Path, approval: App
     assert refusals(approval) == [said]
     done = run(tmp_path, (NEW, VALID, INVALID), repeats=3)
     with pytest.raises(BlessRefused) as caught:
-        bless(done.corpus, done.trial("new"), done.batches, approval, tmp_path)
+        bless(done.corpus, done.trial("new"), done.batches, approval, tmp_path, unrecorded)
     assert str(caught.value) == f"new is not blessed: {said}"
     assert "body" not in json.loads((done.corpus.folder / "new.json").read_text())["expect"]["off"]
 
@@ -136,7 +140,7 @@ def refused(tmp_path: Path, cases: Any = (NEW, VALID, INVALID), name: str = "new
     done = run(tmp_path, cases, **{"repeats": 3, **asked})
     before = (done.corpus.folder / f"{name}.json").read_bytes()
     with pytest.raises(BlessRefused) as caught:
-        bless(done.corpus, done.trial(name), done.batches, CLEAN, tmp_path / "received")
+        bless(done.corpus, done.trial(name), done.batches, CLEAN, tmp_path / "received", unrecorded)
     assert (done.corpus.folder / f"{name}.json").read_bytes() == before
     return str(caught.value)
 
@@ -201,7 +205,14 @@ def test_a_status_or_a_header_is_never_blessed_away(tmp_path: Path) -> None:
 def test_all_reasons_are_told_at_once(tmp_path: Path) -> None:
     done = run(tmp_path, (NEW, VALID, INVALID))
     with pytest.raises(BlessRefused, match=r"CI is set.*; no reason.*; at least 3 observations"):
-        bless(done.corpus, done.trial("new"), done.batches, replace(CLEAN, automatic=True, reason=""), tmp_path)
+        bless(
+            done.corpus,
+            done.trial("new"),
+            done.batches,
+            replace(CLEAN, automatic=True, reason=""),
+            tmp_path,
+            unrecorded,
+        )
 
 
 def test_ids_that_do_not_exist(tmp_path: Path) -> None:

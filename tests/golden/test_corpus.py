@@ -65,12 +65,12 @@ def test_a_patch_and_a_fill_of_a_base_of_a_base(tmp_path: Path) -> None:
 
 
 def test_a_shared_file_fills_in_what_an_endpoint_does_not_say(tmp_path: Path) -> None:
-    own = {key: ENDPOINT[key] for key in ("schema", "endpoint", "request")} | {"shared": "../shared.json"}
+    own = {key: ENDPOINT[key] for key in ("schema", "endpoint", "request")} | {"shared": "../common.json"}
     folder = write_corpus(tmp_path, CASES, own)
-    (tmp_path / "shared.json").write_text(json.dumps(ENDPOINT))
+    (tmp_path / "common.json").write_text(json.dumps(ENDPOINT))
     assert load_corpus(folder).endpoint.modes == MODES
-    (tmp_path / "shared.json").write_text(json.dumps({**ENDPOINT, "modes": ["off", "off"]}))
-    with pytest.raises(CaseError, match=r"^shared.json:1:\d+: a mode is named twice$"):
+    (tmp_path / "common.json").write_text(json.dumps({**ENDPOINT, "modes": ["off", "off"]}))
+    with pytest.raises(CaseError, match=r"^common.json:1:\d+: a mode is named twice$"):
         load_corpus(folder)
 
 
@@ -268,13 +268,32 @@ def test_a_case_that_is_taken_away_is_missed(tmp_path: Path) -> None:
     folder = write_corpus(tmp_path, endpoint=whole)
     assert len(load_corpus(folder).cases) == len(CASES)
     (folder / "alias.json").unlink()
-    with pytest.raises(CaseError, match=r"^endpoint\.json:\d+:\d+: the folder holds 3 cases, fewer than it has to$"):
+    with pytest.raises(CaseError, match=r"^endpoint\.json:\d+:\d+: the folder holds 3 cases; count them here$"):
         load_corpus(folder)
 
 
 def test_two_modes_that_are_confirmed_by_one_value_are_an_error(tmp_path: Path) -> None:
     bent = changed(ENDPOINT, "/mode/confirm/1/values", {"off": 0, "warn": 0, "enforce": 2})
     assert "the confirmation by gauge tells off and warn by the same value" in errors(tmp_path, endpoint=bent)[0]
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ("http://one", "'instances' names 1 of 2 instances; every one has to be asked"),
+        ("http://one,http://one/", "'instances' names an address twice"),
+        ("http://one,http://two,http://three", "'instances' names 3 of 2 instances; every one has to be asked"),
+        ("http://one,http://u:s3cret@two", "an address of 'instances' holds credentials, which would be shown; "),
+        ("http://one,two", "'instances' has to name addresses such as http://host:80"),
+        (" , ", "'instances' has to name addresses such as http://host:80"),
+    ],
+)
+def test_every_instance_is_named_once(tmp_path: Path, places: str, said: str) -> None:
+    endpoint = load_corpus(write_corpus(tmp_path, endpoint=changed(ENDPOINT, "/instances", "${PLACES}"))).endpoint
+    with pytest.raises(EnvironmentUnready) as caught:
+        Site(endpoint, {"PLACES": places})
+    assert str(caught.value).startswith(f"stages: {said}")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_site_needs_its_variables(tmp_path: Path) -> None:
@@ -286,7 +305,7 @@ def test_a_site_needs_its_variables(tmp_path: Path) -> None:
     assert site.headers(endpoint.headers) == {"Authorization": "Bearer t"}
     assert site.place("http://a", "/x?y=1") == ("http://a", "/x?y=1")
     assert site.place("http://a", "${API_TWO}/x?y=1") == ("http://b", "/x?y=1")
-    with pytest.raises(EnvironmentUnready, match=r"^stages: the environment variable API_TWO is not set$"):
+    with pytest.raises(EnvironmentUnready, match=r"^stages: the environment variable API_TWO is not set; export it$"):
         Site(endpoint, {"API_ONE": "http://a"})
     for wrong in (",", "localhost:80"):
         with pytest.raises(EnvironmentUnready, match=r"'instances' has to name addresses such as http://host:80$"):

@@ -18,7 +18,13 @@ ROOT = Path(__file__).parents[2]
 CASES = 30
 Answer = Callable[[str, str, bytes], "tuple[int, str] | None"]
 """Method, path and body of a request to status and text of the answer; None is never to answer."""
-IDENTITY = json.dumps({"openapi": "3.1.0", "info": {"title": "Stage normalization sandbox", "version": "1"}})
+IDENTITY = json.dumps(
+    {
+        "openapi": "3.1.0",
+        "info": {"title": "Stage normalization sandbox", "version": "1"},
+        "components": {"schemas": {"StageError": {}}},
+    }
+)
 ENDPOINTS = ("/api/monte-carlo/simulate", "/api/portfolio/strategies", "/api/funds/{fundId}/companies")
 METRICS = "".join(f'stage_validation_mode{{endpoint="{one}"}} 2.0\n' for one in ENDPOINTS)
 MODES = {name: {"*": "enforce"} for name in ("monte_carlo", "strategies", "companies")}
@@ -78,6 +84,7 @@ def serving(answer: Answer) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer in two pieces waits for the other side's acknowledgement of the first
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -125,8 +132,8 @@ def test_nothing_passes(pytester: pytest.Pytester, corpora: Path, monkeypatch: p
     for variable in [one for one in os.environ if one.startswith(("ROLLOUT_", "PYTEST_XDIST"))]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("STAGE_API_FLAGS_TOKEN", "a-token")
-    with serving(FOREIGN[name]) as place:
-        monkeypatch.setenv("STAGE_API_INSTANCES", place)
+    with serving(FOREIGN[name]) as one, serving(FOREIGN[name]) as other:
+        monkeypatch.setenv("STAGE_API_INSTANCES", f"{one},{other}")
         result = pytester.runpytest_inprocess(
             "-p", "no:playwright", "-p", "no:cacheprovider", "golden_payloads", "-m", "enforce"
         )

@@ -54,7 +54,28 @@ def test_a_mode_that_cannot_be_set_again_is_told(tmp_path: Path) -> None:
         return given
 
     target.bend = bent
-    with pytest.raises(SourceError, match=r"^stages: the mode off of before could not be set again$"):
+    with pytest.raises(SourceError, match=r"^stages: the mode off was not restored: it could not be set: HTTP 403$"):
+        run(tmp_path, CASES, target=target)
+
+
+def test_an_own_way_back_that_is_refused_is_told(tmp_path: Path) -> None:
+    back = {"method": "PUT", "path": "/mode", "json": {"mode": "back"}}
+    target = Target()
+    target.bend = lambda _i, request, given: reply({}, 500) if b"back" in (request.content or b"") else given
+    with pytest.raises(SourceError, match=r"^stages: the mode off was not restored: it could not be set: HTTP 500$"):
+        run(tmp_path, CASES, changed(ENDPOINT, "/mode/set/restore", back), target)
+
+
+def test_a_mode_of_before_that_is_not_reported_again_is_told(tmp_path: Path) -> None:
+    target = Target()
+
+    def bent(_instance: str, request: RawRequest, given: Reply) -> Reply:
+        if request.content == b'{"mode":"off"}' and posts(target) > 8:
+            target.instances["http://two"].mode = "enforce"
+        return given
+
+    target.bend = bent
+    with pytest.raises(SourceError, match=r"the mode off was not restored: not reported by all instances within 2 s"):
         run(tmp_path, CASES, target=target)
 
 
@@ -154,7 +175,7 @@ def test_a_report_that_flaps_is_waited_for_and_not_believed(tmp_path: Path) -> N
 def test_a_refused_change_of_mode_is_told(tmp_path: Path) -> None:
     target = Target()
     target.bend = lambda _instance, request, given: reply({}, 403) if request.method == "PUT" else given
-    with pytest.raises(SourceError, match="could not be set again"):
+    with pytest.raises(SourceError, match="was not restored"):
         run(tmp_path, CASES, target=target)
     back = changed(ENDPOINT, "/mode/set/restore", {"path": "/mode"})
     done = run(tmp_path, CASES, back, target)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from pytest_rollout.evidence.log import EvidenceLog
+from pytest_rollout.evidence.record import Kind
 from pytest_rollout.golden import learn
 from tests.golden.corpora import ENDPOINT, INVALID, MODES, VALID, Json, case, changed, write_corpus
 from tests.golden.served import served
@@ -95,7 +97,7 @@ def test_an_address_that_is_not_set_is_an_error(bench: pytest.Pytester, monkeypa
     monkeypatch.delenv("STAGES")
     result = bench.runpytest_inprocess(*PLAIN, "golden")
     assert outcomes(result) == {"failed": 9}
-    result.stdout.fnmatch_lines(["*stages: the environment variable STAGES is not set*"])
+    result.stdout.fnmatch_lines(["*stages: the environment variable STAGES is not set; export it*"])
 
 
 def sandbox_state(folder: Path, **variables: str) -> str:
@@ -144,6 +146,16 @@ def test_two_cases_of_one_id_are_an_error(bench: pytest.Pytester) -> None:
     result = bench.runpytest_inprocess(*PLAIN, "golden")
     assert result.ret == 2
     result.stdout.fnmatch_lines(["*ok.json:3:9: the id 'ok' is that of another case: *"])
+
+
+def test_two_folders_of_one_name_are_two_corpora(bench: pytest.Pytester) -> None:
+    """Each has an item of the same name; neither may take over what the other showed."""
+    alike = {**changed(VALID, "/id", "other"), "expect": dict.fromkeys(MODES, VALID["expect"]["off"])}
+    write_corpus(bench.path / "golden" / "again", [alike], SERVED)
+    result = bench.runpytest_inprocess(*PLAIN, "golden", "-k", "modes")
+    assert outcomes(result) == {"passed": 1, "failed": 1}
+    result.stdout.fnmatch_lines(["*modes: INCONCLUSIVE (modes-alike)*"])
+    assert result.ret == 1
 
 
 def test_collecting_asks_nobody(bench: pytest.Pytester, target: Target) -> None:
@@ -195,7 +207,7 @@ def test_an_unknown_mode_does_not_succeed(bench: pytest.Pytester) -> None:
 def committed(bench: pytest.Pytester) -> pytest.Pytester:
     """Return a bench in git, with a case whose golden is missing."""
     write_corpus(bench.path / "golden", (VALID, INVALID, NEW), SERVED)
-    (bench.path / ".gitignore").write_text("reports\n__pycache__\n.pytest_cache\nstd*\nrunpytest*\n")
+    (bench.path / ".gitignore").write_text("reports\n.rollout\n__pycache__\n.pytest_cache\nstd*\nrunpytest*\n")
     commit(bench.path)
     return bench
 
@@ -220,6 +232,19 @@ def test_a_blessed_case_passes_in_the_next_run_only(committed: pytest.Pytester) 
     assert outcomes(committed.runpytest_inprocess(*PLAIN, "golden")) == {"passed": 13}
 
 
+def test_a_blessing_is_recorded(committed: pytest.Pytester) -> None:
+    committed.runpytest_inprocess(*PLAIN, *BLESS)
+    (record,) = EvidenceLog(committed.path / ".rollout/evidence.db", create=False).records()
+    stamp = json.loads((committed.path / "golden/stages/new.json").read_text())["blessed"]
+    assert (record.kind, record.subject, record.data) == (Kind.BLESS, "golden/new", stamp)
+
+
+def test_a_blessing_that_cannot_be_recorded_is_none(committed: pytest.Pytester) -> None:
+    result = committed.runpytest_inprocess(*PLAIN, "--rollout-evidence", "golden", *BLESS)
+    result.stdout.fnmatch_lines(["new is not blessed, for the evidence log does not take it: *"])
+    assert "blessed" not in json.loads((committed.path / "golden/stages/new.json").read_text())
+
+
 def test_a_refused_blessing_fails_and_says_why(committed: pytest.Pytester, target: Target) -> None:
     target.bend = lambda _i, r, g: reply({**g.json(), "run": "x"}, g.status) if r.method == "POST" else g
     result = committed.runpytest_inprocess(*PLAIN, *BLESS)
@@ -240,7 +265,7 @@ def test_blessings_that_are_refused_before_anything_is_sent(
     committed: pytest.Pytester, target: Target, words: tuple[str, ...], environment: dict[str, str], said: str
 ) -> None:
     committed._monkeypatch.setenv("CI", environment.get("CI", ""))
-    result = committed.runpytest_subprocess(*PLAIN, *words)
+    result = committed.runpytest_inprocess(*PLAIN, *words)
     assert result.ret == 4
     assert target.asked == []
     (result.stderr if result.errlines else result.stdout).fnmatch_lines([said])
@@ -248,7 +273,7 @@ def test_blessings_that_are_refused_before_anything_is_sent(
 
 def test_a_dirty_tree_is_refused(committed: pytest.Pytester) -> None:
     (committed.path / "notes.txt").write_text("x")
-    result = committed.runpytest_subprocess(*PLAIN, *BLESS)
+    result = committed.runpytest_inprocess(*PLAIN, *BLESS)
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*the tree has changes that are not committed (notes.txt): commit or undo*"])
 

@@ -22,7 +22,7 @@ def session(
     root: Path, target: Target, endpoint: Json = ENDPOINT, variables: dict[str, str] | None = None, **wishes: object
 ) -> Report:
     corpus = load_corpus(write_corpus(root, (*CASES, NEW) if "bless" in wishes else CASES, endpoint))
-    asked = Wishes(modes=MODES, received=root / "received", **wishes)  # type: ignore[arg-type]
+    asked = Wishes(modes=MODES, received=root / "received", record=lambda *_: None, **wishes)  # type: ignore[arg-type]
     return run_corpus(corpus, target.world(), variables or {}, asked)
 
 
@@ -31,6 +31,13 @@ def test_a_run_that_passes_leaves_nothing_behind(tmp_path: Path) -> None:
     assert report.verdict.verdict is Verdict.PASSED
     assert (report.notes, report.blessed, len(report.coverage)) == ((), (), 4)
     assert not (tmp_path / "received").exists()
+
+
+def test_a_matcher_of_the_endpoint_that_meets_nothing_is_told(tmp_path: Path) -> None:
+    more = {**ENDPOINT["match"], "/stages/*/x": {"is": "ignore", "why": "no longer there"}}
+    report = session(tmp_path, Target(), changed(ENDPOINT, "/match", more))
+    assert report.notes == ("stages: the endpoint's matcher at '/stages/*/x' met nothing",)
+    assert report.verdict.verdict is Verdict.PASSED
 
 
 def test_an_older_received_file_does_not_stand_for_this_run(tmp_path: Path) -> None:
@@ -45,7 +52,7 @@ def test_what_is_not_set_is_in_every_result(tmp_path: Path) -> None:
     report = session(tmp_path, Target(), changed(ENDPOINT, "/instances", "${PLACES}"))
     assert {(one.verdict, one.reason) for one in report.results.values()} == {(Verdict.ERROR, Reason.ENVIRONMENT)}
     assert len(report.results) == 4 * 4 + 1
-    assert report.verdict.message == "stages: the environment variable PLACES is not set"
+    assert report.verdict.message == "stages: the environment variable PLACES is not set; export it"
 
 
 def test_a_variable_that_no_header_can_carry_is_in_every_result(tmp_path: Path) -> None:
@@ -65,7 +72,7 @@ def test_a_target_that_is_left_in_another_mode_is_in_every_result(tmp_path: Path
     target.bend = bent
     report = session(tmp_path, target)
     assert (report.verdict.verdict, report.verdict.reason) == (Verdict.ERROR, Reason.SOURCE_UNREACHABLE)
-    assert report.verdict.message == "stages: the mode off of before could not be set again"
+    assert report.verdict.message == "stages: the mode off was not restored: it could not be set: HTTP 403"
 
 
 def test_what_was_blessed_passes_nowhere_in_this_run(tmp_path: Path) -> None:

@@ -33,11 +33,15 @@ def test_a_response_is_written_out(tmp_path: Path) -> None:
 
 
 def test_own_keys_build_upon_a_response(tmp_path: Path) -> None:
-    own = {"response": "made", "status": 202, "match": {"/id": {"is": "present"}, "/x": {"is": "present"}}}
+    own = {
+        "response": "made",
+        "status": 202,
+        "match": {"/id": {"is": "type", "type": "integer"}, "/x": {"is": "present"}},
+    }
     expected = loaded(tmp_path, {**own, "headers": {"B": {"is": "present"}}, "metrics": {"seen": 1}}).case.expect["off"]
     assert expected.status == 202
     assert {at: one.kind for at, one in expected.match.items()} == {
-        "/id": "present",
+        "/id": "type",
         "/run": "present",
         "/x": "present",
     }

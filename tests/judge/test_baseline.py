@@ -15,7 +15,7 @@ from pytest_rollout.judge.quantile import Measured, measure
 from pytest_rollout.judge.samples import Series, Window
 from pytest_rollout.judge.share import RatioEvidence, Reading, read_ratio
 from pytest_rollout.verdict import CheckResult, Reason, Verdict
-from tests.judge.evidence import LENGTH, SHARE, START, WINDOW, histogram, spread, steady, unscraped, watch
+from tests.judge.evidence import LENGTH, SHARE, START, WINDOW, A, histogram, spread, steady, unscraped, watch
 
 PASSED, BREACHED, INCONCLUSIVE, _ = Verdict
 HALF = Effect(relative=0.5, absolute=0.0)
@@ -128,6 +128,22 @@ def test_nothing_counted_on_either_side_is_no_data() -> None:
         result = judged(now, base)
         assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.NO_DATA)
         assert result.message == f"the series exist, but nothing was counted {name}; is there traffic?"
+
+
+def test_a_side_that_is_all_bad_cannot_be_compared() -> None:
+    """A misspelt bound of a bucket makes every request of both sides slow, and nothing is worse than that."""
+    none_good = RatioEvidence(
+        bad=(), good=(), total=(steady(50),), watch=FINE, bad_watch=replace(FINE, exporters=frozenset({A}))
+    )
+    side = read_ratio(none_good, WINDOW, SHARE)
+    assert isinstance(side, Reading)
+    for now, base, name in ((side, side, "now"), (reading(60), side, "in the baseline")):
+        result = judged(now, base)
+        assert (result.verdict, result.reason) == (INCONCLUSIVE, Reason.NO_DATA)
+        assert result.message == (
+            f"all 6,000 requests counted {name} may be bad, so nothing can be compared; check what the selectors match"
+        )
+    assert judged(side, reading(60)).verdict is BREACHED
 
 
 def test_a_young_window_waits() -> None:

@@ -35,7 +35,7 @@ from pytest_rollout.judge.several import BurnWindow, Quantifier, Row, judge_burn
 from pytest_rollout.judge.value import judge_value
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, inconclusive
 from tests.judge.evidence import SHARE, START, STEP, VALUE, WINDOW
-from tests.judge.worlds import END, KINDS, LOSSES, World, build
+from tests.judge.worlds import END, KINDS, LOSSES, SHARES, World, build
 
 RANK = {Verdict.PASSED: 0, Verdict.INCONCLUSIVE: 1, Verdict.BREACHED: 2}
 WORLDS = st.integers(0, 10**6).map(build)
@@ -96,7 +96,7 @@ def test_the_worlds_are_of_all_kinds() -> None:
 
 @given(WORLDS, st.sampled_from([0.5, 0.999, 1e9]))
 def test_no_evidence_is_never_a_pass(world: World, limit: float) -> None:
-    if world.kind in {"ratio", "failures", "quantile"}:
+    if world.kind in SHARES:
         limit = min(limit, 0.999)
     world = world.within(limit)
     emptied = world.changed(lambda one: replace(one, samples=()))
@@ -117,7 +117,7 @@ def test_what_is_no_number_never_passes(world: World, random: Random, value: flo
     chosen = random.choice(world.series)
     place = random.randrange(len(chosen.samples))
     samples = tuple((at, value if here == place else held) for here, (at, held) in enumerate(chosen.samples))
-    easy = world.within(1e9 if world.kind in {"counter", "before", "control", "slower"} else 0.999)
+    easy = world.within(1e9 if world.kind in {"counter", "before", "control", "slower", "behind"} else 0.999)
     bent = easy.changed(lambda one: replace(one, samples=samples) if one is chosen else one)
     result = bent.judged()
     assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, Reason.NOT_A_NUMBER)
@@ -164,6 +164,8 @@ def bad_series(world: World) -> list[Series]:
         return [one for one in world.of("seconds") if one.labels["le"] != "0.1"]
     if world.kind in {"failures", "counter"}:
         return list(world.of("failures"))
+    if world.kind in {"good", "behind"}:  # one more that was answered, and not well
+        return list(world.of("warned"))
     return [one for one in world.of("requests") if one.labels["code"] == "500"]
 
 
@@ -201,7 +203,7 @@ def test_more_bad_events_never_improve_a_verdict(world: World, random: Random, b
 def test_fewer_good_events_never_make_a_pass(world: World, random: Random) -> None:
     assume(world.kind != "counter")
     buckets = [one for one in world.series if one.labels["__name__"] == "seconds"]
-    good = [one for one in world.of("requests") if one.labels["code"] == "200"]
+    good = [one for one in world.of("requests") if one.labels["code"] == "200"] or list(world.of("headers"))
     chosen, at = some_rise([one for one in buckets if one.labels["le"] == "0.1"] or good, random)
     also = [one for one in buckets if one.instance == chosen.instance] or [chosen]
     fewer = -min(random.choice([1.0, math.inf]), risen(chosen, at))

@@ -205,7 +205,7 @@ def test_a_label_that_nobody_has_is_a_typing_error() -> None:
     assert said(judged(None, unlabelled)) == (
         INCONCLUSIVE,
         Reason.UNKNOWN_LABEL,
-        "no series of 'total' has the label 'code' that 'bad' asks for; labels there: instance, job, status",
+        "no series of 'total' has the label 'code' that tells what is bad; labels there: instance, job, status",
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from random import Random
 from typing import TypeAlias
 
@@ -32,6 +33,9 @@ BOUNDS = ("0.1", "0.25", "+Inf")
 BAD = {"code": "500"}
 GOOD = {"code": "200"}
 
+_KEPT = 2048
+"""Worlds that are kept, with their verdicts: properties are asked of the same ones."""
+
 Group: TypeAlias = tuple[Series, ...]
 Change: TypeAlias = Callable[[Series], Series | None]
 """What becomes of a series; None takes it away."""
@@ -54,9 +58,13 @@ class World:
     demand: Demand
     limit: float = 0.5
 
+    @cached_property
+    def _verdict(self) -> CheckResult:
+        return _JUDGES[self.kind](self, self.limit)
+
     def judged(self) -> CheckResult:
         """Have it judged by its limit."""
-        return _JUDGES[self.kind](self, self.limit)
+        return self._verdict
 
     def within(self, limit: float) -> World:
         """Return it with another limit."""
@@ -114,6 +122,26 @@ def _failures(world: World, limit: float) -> CheckResult:
         absent_is_zero=True,
     )
     return judge_ratio(evidence, world.window, replace(world.demand, limit=limit))
+
+
+def _halves(world: World) -> RatioEvidence:
+    return RatioEvidence(
+        bad=(),
+        good=world.of("headers"),
+        total=world.of("warned"),
+        watch=world.watch("warned"),
+        bad_watch=world.watch("headers"),
+    )
+
+
+def _good(world: World, limit: float) -> CheckResult:
+    """Judge what another metric does not count as good."""
+    return judge_ratio(_halves(world), world.window, replace(world.demand, limit=limit))
+
+
+def _behind(world: World, limit: float) -> CheckResult:
+    """Judge what another metric does not count as good against the window before."""
+    return _against(world, limit, (_halves(world), world.window), (_halves(world), earlier(world.window)))
 
 
 def _quantile(world: World, limit: float) -> CheckResult:
@@ -177,21 +205,27 @@ def earlier(window: Window) -> Window:
 _JUDGES: Mapping[str, Callable[[World, float], CheckResult]] = {
     "ratio": _ratio,
     "failures": _failures,
+    "good": _good,
     "quantile": _quantile,
     "counter": _counter,
     "before": _compared,
     "control": _controlled,
     "slower": _slower,
+    "behind": _behind,
 }
 KINDS = tuple(_JUDGES)
+SHARES = frozenset({"ratio", "failures", "good", "quantile"})
+"""Kinds whose limit is a share."""
 _METRICS: Mapping[str, tuple[str, ...]] = {
     "ratio": ("requests",),
     "failures": ("requests", "failures"),
+    "good": ("warned", "headers"),
     "quantile": ("seconds",),
     "counter": ("failures",),
     "before": ("requests",),
     "control": ("requests", "control"),
     "slower": ("seconds",),
+    "behind": ("warned", "headers"),
 }
 
 
@@ -298,7 +332,12 @@ class _Making:
         named = {"__name__": metric}
         bad = {place: self.bad() for place in PLACES}
         good = {place: self.random.randrange(1, 30) for place in PLACES}
-        if metric == "failures":
+        if metric == "warned":
+            yield from self._answered(process, good, bad, {"endpoint": "/a"})
+            yield from self._answered(process, bad, {}, {"endpoint": "/b"}) if self.lazy else ()
+        elif metric == "headers":  # is there with what it is a part of
+            return
+        elif metric == "failures":
             yield process.counted(bad, named, lazy=self.lazy)
         elif metric == "seconds":
             bad = {place: self.bad() + self.bad() + self.bad() for place in PLACES}
@@ -310,16 +349,26 @@ class _Making:
             yield process.counted(good, {**named, **GOOD})
             yield replace(process, base=process.base // 9).counted(bad, {**named, **BAD}, lazy=self.lazy)
 
+    def _answered(
+        self, process: Process, good: Mapping[int, int], bad: Mapping[int, int], labels: Mapping[str, str]
+    ) -> Iterator[Series | None]:
+        """Yield what was answered, and what of it was good."""
+        both = {place: many + bad.get(place, 0) for place, many in good.items()}
+        yield process.counted(both, {**labels, "__name__": "warned", "result": "warn"})
+        older = replace(process, base=process.base - process.base // 9)
+        yield older.counted(good, {**labels, "__name__": "headers"}, lazy=self.lazy)
+
 
 def replace_base(process: Process, le: str) -> Process:
     """Return a process whose wider buckets had counted more before."""
     return replace(process, base=process.base + process.base // 9 * BOUNDS.index(le))
 
 
-def build(seed: int) -> World:
-    """Return the world of a seed, with a limit that is hard to meet or easy."""
+@lru_cache(_KEPT)
+def build(seed: int, *kinds: str) -> World:
+    """Return the world of a seed, of some kinds or of any, with a limit that is hard to meet or easy."""
     random = Random(seed)  # noqa: S311 - not a secret
-    kind = random.choice(KINDS)
+    kind = random.choice(kinds or KINDS)
     processes = [_process(random, str(name)) for name in range(random.choice([1, 1, 2, 3]))]
     made = _Making(random, random.choice([0.0, 0.05, 0.4]), random.random() < 0.5)
     if random.random() < 0.15:
@@ -369,7 +418,7 @@ def _limit(world: World, random: Random) -> float:
     hard = random.random() < 0.6
     if world.kind == "counter":
         return max(float(world.judged().value or 0) - 1, 0.0) if hard else 10_000.0
-    if world.kind in {"ratio", "failures", "quantile"}:
+    if world.kind in SHARES:
         return min(float(world.judged().derivation.get("high", 0.5)), 0.999) if hard else 0.9
     return _just_not_met(world) if hard else 40.0
 

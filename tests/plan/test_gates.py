@@ -9,8 +9,8 @@ import pytest
 
 from pytest_rollout.errors import PlanError
 from pytest_rollout.plan.gates import Gate
-from pytest_rollout.plan.kinds import AtLeast
 from pytest_rollout.plan.loader import load_plan
+from pytest_rollout.plan.several import AtLeast
 
 PLAN = """\
 rollout: shop
@@ -21,7 +21,7 @@ stages:
     gates:
       - {id: a, %s}
 """
-KINDS = "attestation, baseline, burn, canary, counter, promql, quantile, ratio, unproven"
+KINDS = "attestation, baseline, burn, canary, counter, golden, promql, quantile, ratio, unproven"
 NO_SHARE = "is not a share; write per cent, such as 0.5% or 99%"
 NO_DURATION = "is not a duration; write a number with a unit, such as 120ms, 30s, 15m, 2h, 7d"
 NO_COUNT = "is not a count; write a whole number, such as 0"
@@ -38,6 +38,7 @@ SURE = "confidence must lie between 50% and 100%, both excluded, or be 'point'"
 EXPECT = "say expect_series too: a series that vanished must not make the others enough"
 NO_LIST = "a list is needed here"
 RATIO = "ratio: {bad: x, total: y}"
+ONE_PART = "a ratio has exactly one of 'bad' and 'good' beside 'total'"
 QUANTILE = "quantile: {q: 0.95, of: x}"
 COUNTER = "counter: {of: x}"
 HUGE = "1" + "0" * 400
@@ -70,6 +71,25 @@ FAULTS = {
         "canary: {name: c, pases: 2}",
         "7:35: unknown key 'pases'; did you mean 'passes'?",
     ),
+    "a ratio of nothing": ("ratio: {total: x}, below: 1%, over: 5m", f"7:25: {ONE_PART}"),
+    "a ratio of both": ("ratio: {good: x, bad: y, total: z}, at_least: 99%, over: 5m", f"7:25: {ONE_PART}"),
+    "no good ones as zero": (
+        "ratio: {good: x, total: y, absent_is: 0}, at_least: 99%, over: 5m",
+        "7:44: 'absent_is' goes with 'bad'; no good ones at all are never well",
+    ),
+    "good ones below": (
+        "ratio: {good: x, total: y}, below: 1%, over: 5m",
+        "7:45: a ratio gate with 'good' takes at_least, not 'below'",
+    ),
+    "good ones without a limit": (
+        "ratio: {good: x, total: y}, over: 5m",
+        "7:17: a ratio gate with 'good' needs exactly one of at_least",
+    ),
+    "bad ones at least": (
+        f"{RATIO}, at_least: 99%, over: 5m",
+        "7:44: a ratio gate takes below or at_most, not 'at_least'",
+    ),
+    "all are good": ("ratio: {good: x, total: y}, at_least: 100%, over: 5m", f"7:45: {BETWEEN}"),
     "missing key of a ratio": ("ratio: {bad: x}, below: 1%, over: 5m", "7:24: 'total' is missing"),
     "a ratio of a word": ("ratio: x, below: 1%, over: 5m", "7:24: a mapping of keys to values is needed here"),
     # units
@@ -270,6 +290,7 @@ def test_an_id_is_a_plain_word(tmp_path: Path, gate_id: str) -> None:
     ("keys", "expected"),
     [
         (f"{RATIO}, below: 0.5%, over: 5m", ("ratio", "below", 0.005, "share")),
+        ("ratio: {good: x, total: y}, at_least: 99%, over: 5m", ("ratio", "at_least", 0.01, "share")),
         (f"{QUANTILE}, at_most: 120ms, over: 5m", ("quantile", "at_most", 0.12, "seconds")),
         (f"{COUNTER}, at_most: 0, over: 5m", ("counter", "at_most", 0.0, "count")),
         ("promql: x, above: -1.5", ("promql", "above", -1.5, "")),

@@ -245,6 +245,61 @@ def test_a_text_that_yaml_takes_for_a_boolean_needs_quotes(tmp_path: Path, word:
     assert stages[0].wanted == {"MODE@*": "warn", "READS@*": True}
 
 
+PLAYBOOK = (MODES % '"off"') + "rollback:\n"
+COMMAND = (
+    "everybody on the machine can read a command line, and {0} looks like a secret; "
+    "let the command read the variable itself, which it is given"
+)
+ACTIONS: dict[str, tuple[str, str]] = {
+    "nothing to do": ("{id: a}", "14:6: action 'a' does nothing; give one of set, run, ask"),
+    "two things": ("{id: a, set: {MODE: warn}, run: x}", "14:32: action 'a' has set and run; make an action of each"),
+    "no id": ("{set: {MODE: warn}}", "14:5: 'id' is missing"),
+    "an unknown key": ("{id: a, sett: {}}", "14:13: unknown key 'sett'; did you mean 'set'?"),
+    "no flags": ("{id: a, set: {}}", "14:18: at least one entry is needed here"),
+    "a flag of no stage": ("{id: a, set: {MOD: warn}}", "14:19: no stage has the flag 'MOD'; did you mean 'MODE'?"),
+    "a boolean for a text": ("{id: a, set: {MODE: off}}", "14:19: MODE " + TRAP.replace("'warn'", "'off'")),
+    "a text for a boolean": ('{id: a, set: {READS: "off"}}', "6:42: READS " + TRAP.replace("'warn'", "'off'")),
+    "no value": ("{id: a, set: {MODE: }}", f"14:24: None {NO_VALUE}"),
+    "no time": (
+        "{id: a, ask: x, within: 0s}",
+        "14:21: an action needs some time; give a duration, or leave it out for 5m",
+    ),
+    "no words": ("{id: a, run: ' '}", "14:13: action 'a' says nothing here"),
+    "no question": ("{id: a, ask: ''}", "14:13: action 'a' says nothing here"),
+    "an open quote": ('{id: a, run: "x \'y"}', '14:13: "x \'y" is no command line: No closing quotation'),
+    "a secret": ('{id: a, run: "deploy --token ${DEPLOY_TOKEN}"}', f"14:13: {COMMAND.format('DEPLOY_TOKEN')}"),
+    "a key": ('{id: a, run: "deploy ${API_KEY}"}', f"14:13: {COMMAND.format('API_KEY')}"),
+    "the same twice": ("{id: a, ask: x}\n  - {id: a, ask: y}", "15:6: two actions are called 'a'"),
+}
+
+
+@pytest.mark.parametrize(("action", "message"), ACTIONS.values(), ids=ACTIONS)
+def test_a_playbook_that_cannot_be_carried_out_is_refused(tmp_path: Path, action: str, message: str) -> None:
+    with pytest.raises(PlanError) as refused:
+        load(tmp_path, f"{PLAYBOOK}  - {action}\n")
+    assert str(refused.value) == f"shop.rollout.yaml:{message}"
+
+
+def test_a_playbook_is_an_ordered_list_and_part_of_the_version(tmp_path: Path) -> None:
+    actions = (
+        '  - {id: warn, set: {MODE: warn, READS: false}}\n  - {id: tag, run: "${DEPLOY_MONKEY} previous", within: 1m}\n'
+    )
+    loaded = load(tmp_path, PLAYBOOK + actions + "  - {id: note, ask: Write it down.}\n")
+    assert [(one.id, one.kind, one.within) for one in loaded.plan.rollback] == [
+        ("warn", "set", 300.0),
+        ("tag", "run", 60.0),
+        ("note", "ask", 300.0),
+    ]
+    assert loaded.plan.cohorts("MODE") == ("*", "canary")
+    assert loaded.digest != load(tmp_path, PLAYBOOK + actions).digest
+
+
+def test_a_playbook_needs_stages_with_flags(tmp_path: Path) -> None:
+    with pytest.raises(PlanError) as refused:
+        load(tmp_path, STAGE + "rollback: [{id: a, set: {MODE: warn}}]\n")
+    assert str(refused.value) == "shop.rollout.yaml:5:26: no stage has the flag 'MODE'; the stages have no flags"
+
+
 def test_a_boolean_that_comes_first_is_the_one_that_is_named(tmp_path: Path) -> None:
     with pytest.raises(PlanError) as refused:
         load(tmp_path, (MODES % '"off"').replace("value: warn", "value: on"))

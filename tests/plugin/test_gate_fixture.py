@@ -99,13 +99,14 @@ def test_units_and_keys_are_those_of_the_plan(bench: Bench, call: str, said: str
 def test_every_kind_reaches_the_judge(bench: Bench) -> None:
     """What each method asks for; that the answers are judged well is shown in tests/judge."""
     bench.plan()
-    bench.world.unseen |= {"r", 's_bucket{c="a"}', "n"}
+    bench.world.unseen |= {"r", "g", 's_bucket{c="a"}', "n"}
     bench.test(
         """
         import pytest
         from pytest_rollout.errors import GateInconclusive
         CALLS = {
             "ratio": lambda gate: gate.ratio(bad='f{c="5"}', total="r", below="1%", over="1m"),
+            "ratio of good": lambda gate: gate.ratio(good="g", total="r", at_least="99%", over="1m"),
             "quantile": lambda gate: gate.quantile(0.95, "s", where='c="a"', below="1s", over="1m"),
             "counter": lambda gate: gate.counter("n", at_most=0, over="1m"),
         }
@@ -118,9 +119,9 @@ def test_every_kind_reaches_the_judge(bench: Bench) -> None:
 
     result = bench.run("-k", "test_it")
 
-    result.stdout.fnmatch_lines(["*3 passed*"])
+    result.stdout.fnmatch_lines(["*4 passed*"])
     asked = {request.partition("[")[0] for request in bench.world.requests if request.startswith("query")}
-    assert asked >= {'query f{c="5"}', "query r", 'query s_bucket{c="a"}', "query n"}
+    assert asked >= {'query f{c="5"}', "query g", "query r", 'query s_bucket{c="a"}', "query n"}
 
 
 @pytest.mark.parametrize("order", [("fast", "slow"), ("slow", "fast")], ids=" then ".join)

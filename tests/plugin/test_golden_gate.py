@@ -15,6 +15,7 @@ from pytest_rollout.cli import main
 from pytest_rollout.errors import PlanError
 from pytest_rollout.evidence.log import EvidenceLog
 from pytest_rollout.evidence.record import Kind, Record
+from pytest_rollout.golden.wire import RawRequest, Reply
 from pytest_rollout.plan.loader import load_plan
 from tests.golden.corpora import ENDPOINT, INVALID, VALID, write_corpus
 from tests.golden.served import served
@@ -26,7 +27,7 @@ QUICK = {**ENDPOINT["metrics"], "control": "20ms", "settle": "500ms", "hold": "2
 SERVED = {**ENDPOINT, "instances": "${STAGES}", "metrics": QUICK, "mode": {**ENDPOINT["mode"], "hold": "20ms"}}
 CORPUS = {"id": "corpus", "golden": {"corpus": "golden_payloads", "cases": 2}}
 DIRECT = ("shop.rollout.yaml", "golden_payloads", "-p", "no:xdist", "--rollout-canary", "golden:corpus")
-WHOLE = "2 cases in off, warn, enforce, 9 results"
+WHOLE = "2 cases in off, warn, enforce on 2 instances, 9 results"
 
 
 @pytest.fixture
@@ -95,6 +96,15 @@ def test_a_foreign_server_holds(bench: Bench, target: Target) -> None:
     assert {request.method for _, request in target.asked} == {"GET"}
 
 
+@pytest.mark.parametrize("kept", ["one", "twice"])
+def test_an_instance_that_is_left_out_holds(bench: Bench, monkeypatch: pytest.MonkeyPatch, kept: str) -> None:
+    first = os.environ["STAGES"].partition(",")[0]
+    monkeypatch.setenv("STAGES", first if kept == "one" else f"{first},{first}")
+    bench.run(*DIRECT)
+    assert outcome(bench)[0] == "error"
+    assert "'instances' names" in outcome(bench)[1]
+
+
 def test_a_pass_must_be_made_again_after_each_flip_and_counts_only_in_a_row(bench: Bench) -> None:
     bench.plan({**CORPUS, "golden": {**CORPUS["golden"], "passes": 2}})  # type: ignore[dict-item]
     bench.run("-m", "stage1", "--rollout-wait", "30s")
@@ -115,30 +125,55 @@ def test_a_run_that_hangs_is_ended_and_no_pass(bench: Bench, target: Target) -> 
 
 
 def test_modes_are_narrowed_by_the_plan(bench: Bench, target: Target) -> None:
-    bench.plan({"id": "corpus", "golden": {"corpus": "golden_payloads", "modes": ["enforce"]}})
+    bench.plan({"id": "corpus", "golden": {"corpus": "golden_payloads", "modes": ["enforce"], "cases": 2}})
     assert bench.run(*DIRECT).ret == 0
-    assert outcome(bench) == ("ok", "2 cases in enforce, 2 results")
+    assert outcome(bench) == ("ok", "2 cases in enforce on 2 instances, 2 results")
     assert {request.content for _, request in target.asked if request.method == "PUT"} == {
         b'{"mode":"enforce"}',
         b'{"mode":"off"}',
     }
 
 
+def test_two_modes_keep_their_promises_to_each_other(bench: Bench, target: Target) -> None:
+    bench.plan({"id": "corpus", "golden": {"corpus": "golden_payloads", "modes": ["off", "warn"], "cases": 2}})
+    assert bench.run(*DIRECT).ret == 0
+    assert outcome(bench) == ("ok", "2 cases in off, warn on 2 instances, 7 results")
+    assert {request.content for _, request in target.asked if request.method == "PUT"} == {
+        b'{"mode":"off"}',
+        b'{"mode":"warn"}',
+    }
+
+
+def test_two_modes_that_break_their_promises_are_no_pass(bench: Bench, target: Target) -> None:
+    def bent(instance: str, request: RawRequest, given: Reply) -> Reply:
+        odd = request.method == "POST" and target.instances[instance].mode == "warn"
+        return reply({**given.json(), "extra": 1}, given.status, dict(given.headers[1:])) if odd else given
+
+    target.bend = bent
+    bench.plan({"id": "corpus", "golden": {"corpus": "golden_payloads", "modes": ["off", "warn"], "cases": 2}})
+    assert bench.run(*DIRECT).ret == 1
+    assert outcome(bench)[0] == "failed"
+    assert outcome(bench)[1].startswith("ok.json::matrix: warn on http://127.0.0.1:")
+
+
 def test_all_modes_by_name_are_the_whole_matrix(bench: Bench) -> None:
-    bench.plan({"id": "corpus", "golden": {"corpus": "golden_payloads", "modes": ["off", "enforce", "warn"]}})
+    bench.plan(
+        {"id": "corpus", "golden": {"corpus": "golden_payloads", "modes": ["off", "enforce", "warn"], "cases": 2}}
+    )
     bench.run(*DIRECT)
-    assert outcome(bench) == ("ok", "2 cases in off, enforce, warn, 9 results")
+    assert outcome(bench) == ("ok", "2 cases in off, enforce, warn on 2 instances, 9 results")
 
 
 @pytest.mark.parametrize(
     ("golden", "said"),
     [
         (
-            {"corpus": "golden_payloads", "modes": ["enfroce"]},
+            {"corpus": "golden_payloads", "cases": 2, "modes": ["enfroce"]},
             "stages has no mode 'enfroce'; it has off, warn, enforce",
         ),
-        ({"corpus": "golden_payloads", "cases": 3}, "golden_payloads holds 2 cases, and the plan wants at least 3"),
-        ({"corpus": "gone"}, "gone holds 0 cases, and the plan wants at least 1"),
+        ({"corpus": "golden_payloads", "cases": 3}, "golden_payloads holds 2 cases, and the plan counts 3"),
+        ({"corpus": "golden_payloads", "cases": 1}, "golden_payloads holds 2 cases, and the plan counts 1"),
+        ({"corpus": "gone", "cases": 1}, "gone holds 0 cases, and the plan counts 1"),
     ],
 )
 def test_what_the_plan_wants_and_the_disk_does_not_hold(bench: Bench, golden: dict[str, Any], said: str) -> None:
@@ -151,7 +186,7 @@ def test_a_case_that_is_taken_away_is_missed(bench: Bench, target: Target) -> No
     target.bend = lambda _i, r, g: reply({}) if b"sed" in (r.content or b"") else g
     (bench.path / "golden_payloads/stages/typo.json").unlink()
     bench.run(*DIRECT)
-    assert outcome(bench) == ("error", "golden_payloads holds 1 cases, and the plan wants at least 2")
+    assert outcome(bench) == ("error", "golden_payloads holds 1 cases, and the plan counts 2")
 
 
 @pytest.mark.parametrize(
@@ -221,13 +256,17 @@ def test_the_variables_are_those_of_the_environment_of_the_plan(bench: Bench, mo
 @pytest.mark.parametrize(
     ("golden", "said"),
     [
-        ({"corpus": "/golden"}, "name a folder from the root of the project, such as golden_payloads"),
-        ({"corpus": "a/../../b"}, "name a folder from the root of the project, such as golden_payloads"),
-        ({"corpus": " "}, "name a folder from the root of the project, such as golden_payloads"),
-        ({"corpus": "g", "modes": []}, "no mode at all proves nothing; leave 'modes' out to have every mode"),
-        ({"corpus": "g", "modes": ["off", "off"]}, "a mode is named twice"),
-        ({"corpus": "g", "deadline": "0s"}, "a run needs some time"),
-        ({"corpus": "g", "case": 3}, "unknown key 'case'; did you mean 'cases'?"),
+        ({"corpus": "/golden", "cases": 2}, "name a folder from the root of the project, such as golden_payloads"),
+        ({"corpus": "a/../../b", "cases": 2}, "name a folder from the root of the project, such as golden_payloads"),
+        ({"corpus": " ", "cases": 2}, "name a folder from the root of the project, such as golden_payloads"),
+        (
+            {"corpus": "g", "modes": [], "cases": 2},
+            "no mode at all proves nothing; leave 'modes' out to have every mode",
+        ),
+        ({"corpus": "g", "modes": ["off", "off"], "cases": 2}, "a mode is named twice"),
+        ({"corpus": "g", "deadline": "0s", "cases": 2}, "a run needs some time"),
+        ({"corpus": "g"}, "'cases' is missing"),
+        ({"corpus": "g", "cases": 2, "case": 3}, "unknown key 'case'; did you mean 'cases'?"),
     ],
 )
 def test_wrong_golden_gates(bench: Bench, golden: dict[str, Any], said: str) -> None:
@@ -245,7 +284,7 @@ def test_a_golden_gate_has_no_limit(bench: Bench) -> None:
 
 def test_one_id_asks_one_thing_in_all_stages(bench: Bench) -> None:
     """The runs of a gate are filed under its id."""
-    other = {"id": "corpus", "golden": {"corpus": "golden_payloads", "modes": ["off"]}}
+    other = {"id": "corpus", "golden": {"corpus": "golden_payloads", "modes": ["off"], "cases": 2}}
     stages = [{"stage": 1, "name": "a", "gates": [CORPUS]}, {"stage": 2, "name": "b", "gates": [other]}]
     path = bench.write_plan({"rollout": "shop", "stages": stages})
     with pytest.raises(PlanError, match="another stage has a golden gate 'corpus' that asks something else"):

@@ -83,6 +83,15 @@ def test_a_fault_that_no_sandbox_of_the_run_knows_is_refused(both: Bench) -> Non
     assert both.sandbox_starts() == []
 
 
+def test_a_fault_of_a_plan_whose_stages_are_not_asked_for_is_missed(both: Bench) -> None:
+    plan(both, "shop", True, stage=2)
+
+    result = both.run("-m", "stage2", "--rollout-env", "sandbox", "--rollout-fault", "wrong-mode")
+
+    assert (result.ret, both.decision) == (1, "HOLD")
+    result.stdout.fnmatch_lines(["not complete: the fault 'wrong-mode' was switched on in no sandbox of these stages"])
+
+
 def up(bench: Bench, system: str) -> Path:
     """Write the state file of a sandbox that is up."""
     words = dict.fromkeys(("target", "prometheus", "pushgateway", "flags"), bench.world.url)

@@ -1,38 +1,25 @@
 """Fixtures for the sandbox's tests: the application served from this process, and a Prometheus of its own."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from sandbox.components import Component, start_prometheus
 from sandbox.prisma.app import build
 from sandbox.prisma.config import Config, FlagSetting
-from sandbox.serving import listen
+from tests.sandbox import hosting
 
 READS_ON = FlagSetting("PERSISTENCE_PRISMA_READS", "admin", value=True)
 
 Open = Callable[..., httpx.Client]
 
 
-@contextmanager
-def served(config: Config) -> Iterator[httpx.Client]:
-    settings = uvicorn.Config(build(config), log_level="error", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(settings)
-    with listen() as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            with httpx.Client(base_url=url, trust_env=False, timeout=10) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join(5)
+def served(config: Config) -> AbstractContextManager[httpx.Client]:
+    """Serve the application on a port."""
+    return hosting.served(build(config))
 
 
 @pytest.fixture
@@ -68,7 +55,8 @@ def client(site: Open) -> httpx.Client:
 @pytest.fixture(scope="module")
 def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Return the same, shared by the tests that change nothing."""
-    with served(Config(tmp_path_factory.mktemp("site"), flags=(READS_ON,), flags_token="a-token")) as client:
+    config = Config(tmp_path_factory.mktemp("site"), flags=(READS_ON,), flags_token="a-token")
+    with served(config) as client:
         yield client
 
 

@@ -1,30 +1,22 @@
 """The flag service: OFREP's answers for every kind of request, and the admin API."""
 
-import re
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.sandbox import flags
+from tests.sandbox.flags import BEARER, RFC3339_MS
+
 FLAG = "PERSISTENCE_PRISMA_READS"
-BEARER = {"Authorization": "Bearer a-token"}
-RFC3339_MS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def evaluate(client: httpx.Client, cohort: str | None, flag: str = FLAG) -> dict[str, Any]:
-    context = {"targetingKey": "someone"} | ({"cohort": cohort} if cohort else {})
-    response = client.post(f"/ofrep/v1/evaluate/flags/{flag}", json={"context": context})
-    assert response.status_code == 200
-    answer: dict[str, Any] = response.json()
-    return answer
+    return flags.evaluate(client, flag, cohort)
 
 
-def put(client: httpx.Client, value: bool | None, *, cohort: str = "drill", flag: str = FLAG) -> dict[str, Any]:
-    body = {"cohort": cohort, "value": value, "actor": "tester", "reason": "test"}
-    response = client.put(f"/admin/flags/{flag}", json=body, headers=BEARER)
-    assert response.status_code == 200
-    answer: dict[str, Any] = response.json()
-    return answer
+def put(client: httpx.Client, value: bool | None, *, cohort: str = "drill") -> dict[str, Any]:
+    return flags.put(client, FLAG, value, cohort)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import pytest
 
 from sandbox.components import request, status
 from sandbox.faults import FAULTS
+from tests.sandbox.processes import children, eventually, gone
 
 ROOT = Path(__file__).parents[2]
 UP = [sys.executable, "-m", "sandbox", "up"]
@@ -30,14 +31,6 @@ COUNTERS = (
 )
 
 Start = Callable[..., tuple[subprocess.Popen[bytes], dict[str, Any]]]
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 15) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (result := holds()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return result
 
 
 def ask(state: dict[str, Any], expression: str) -> Any:
@@ -54,17 +47,6 @@ def evaluate(state: dict[str, Any]) -> dict[str, Any]:
     body = b'{"context": {"targetingKey": "x", "cohort": "admin"}}'
     answer: dict[str, Any] = json.loads(request(address, method="POST", body=body))
     return answer
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 @pytest.fixture

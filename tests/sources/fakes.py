@@ -84,7 +84,7 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
             self._send(reply)
             self.close_connection = not reply.keeps
 
-        do_POST = do_GET  # noqa: N815
+        do_POST = do_PUT = do_GET  # noqa: N815
 
         def _send(self, reply: Reply) -> None:
             if reply.hangs:

@@ -725,3 +725,80 @@ def test_the_report_names_every_query(past: Past) -> None:
         '{__name__=~"up|process_start_time_seconds",job="shop"}',
         'count(last_over_time(req{job="shop"}',
     ]
+
+
+# --- good ones of a metric of their own -----------------------------------------------------------------------
+
+SENT: Labels = {"__name__": "sent_total", "job": "shop", "mode": "warn"}
+ASKED: Labels = {"__name__": "asked_total", "job": "shop", "mode": "warn", "result": "warn"}
+GOOD_ONES = {"ratio": {"good": "sent_total", "total": 'asked_total{result="warn"}'}, "at_least": "99%", "over": "30m"}
+
+
+def test_good_ones_are_matched_by_process_and_labels(past: Past) -> None:
+    past.write(*((on(labels, name), ramp(50)) for labels in (SENT, ASKED) for name in "ab"))
+    assert past.said(GOOD_ONES) == (
+        PASSED,
+        Reason.WITHIN_LIMIT,
+        "0 not good of 12,000; with 95 % confidence the share lies in 0-0.0307 %, the limit is 1 %",
+    )
+
+
+def test_good_ones_of_one_process_are_missing(past: Past) -> None:
+    past.write((on(SENT, "a"), ramp(50)), *((on(ASKED, name), ramp(50)) for name in "ab"))
+    assert past.said(GOOD_ONES)[:2] == (INCONCLUSIVE, Reason.NO_DATA)
+    past.bent.exporters["sent_total"] = {("shop", "b")}
+    assert past.judged(GOOD_ONES).verdict is BREACHED
+
+
+def test_good_ones_are_judged_group_by_group(past: Past) -> None:
+    parts = (("/x", ramp(50)), ("/y", ramp(49)))
+    told = [({**ASKED, "endpoint": name}, ramp(50)) for name, _ in parts]
+    past.write(*told, *(({**SENT, "endpoint": name}, good) for name, good in parts))
+    grouped = {**GOOD_ONES, "by": ["endpoint"], "expect_series": 2}
+    verdict, _, said = past.said(grouped)
+    assert verdict is BREACHED
+    assert said.startswith('1 of 2 breach, all must pass: endpoint="/y": 120 not good of 6,000; ')
+    assert past.judged({**grouped, "quantifier": "any"}).verdict is PASSED
+    assert past.said({**grouped, "by": ["result"]}) == (
+        INCONCLUSIVE,
+        Reason.UNKNOWN_LABEL,
+        "no series of 'good' has the label 'result' that 'by' asks for; labels there: __name__, endpoint, job, mode",
+    )
+
+
+def test_good_ones_of_the_same_metric_leave_the_rest(past: Past) -> None:
+    past.write((GOOD, ramp(50)), (BAD, ramp(1)))
+    gate = {"ratio": {"good": 'req{code="200"}', "total": "req"}, "at_least": "99%", "over": "30m"}
+    assert past.said(gate)[2].startswith("120 bad requests of 6,120; ")
+    assert past.judged(gate).verdict is BREACHED
+    assert past.judged({**gate, "at_least": "95%"}).verdict is PASSED
+    unknown = {**gate, "ratio": {"good": 'req{cod="200"}', "total": "req"}}
+    assert past.said(unknown)[1:] == (
+        Reason.UNKNOWN_LABEL,
+        "no series of 'total' has the label 'cod' that tells what is bad; labels there: __name__, code, job",
+    )
+
+
+def test_the_share_slower_than_a_bound_is_compared(past: Past) -> None:
+    def side(cohort: str, le: str) -> dict[str, Any]:
+        sides = {"good": f'lat_bucket{{cohort="{cohort}",le="{le}"}}', "total": f'lat_count{{cohort="{cohort}"}}'}
+        return {"ratio": sides}
+
+    def gate(cohort: str, le: str = "0.1") -> dict[str, Any]:
+        compared = {"now": side(cohort, le), "control": side("main", le), "absolute": "2%"}
+        return {"baseline": compared, "at_most": "10%", "over": "30m"}
+
+    told: list[tuple[Labels, list[float | None]]] = []
+    for cohort, fast in (("main", 49), ("like", 49), ("slow", 40)):
+        labels = {"job": "shop", "instance": "a", "cohort": cohort}
+        told += [
+            ({**labels, "__name__": "lat_bucket", "le": "0.1"}, ramp(fast)),
+            ({**labels, "__name__": "lat_bucket", "le": "+Inf"}, ramp(50)),
+            ({**labels, "__name__": "lat_count"}, ramp(50)),
+        ]
+    past.write(*told)
+    assert past.judged(gate("like")).verdict is PASSED
+    assert past.judged(gate("slow")).verdict is BREACHED
+    assert past.judged(gate("slow", "0.10")).reason is Reason.NO_DATA
+    past.bent.exporters["lat_bucket"] = {("shop", "a")}
+    assert past.said(gate("slow", "0.10"))[:2] == (INCONCLUSIVE, Reason.NO_DATA)

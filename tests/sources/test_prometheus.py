@@ -214,7 +214,7 @@ def test_a_metric_of_another_name_is_no_data(past: Past, gate: dict[str, Any]) -
 
 def test_a_label_of_another_name_is_unknown(past: Past) -> None:
     past.write(({"__name__": "req", "job": "shop", "status": "500"}, ramp(50)))
-    said = "no series of 'total' has the label 'code' that 'bad' asks for; labels there: __name__, job, status"
+    said = "no series of 'total' has the label 'code' that tells what is bad; labels there: __name__, job, status"
     assert past.said(RATIO) == (INCONCLUSIVE, Reason.UNKNOWN_LABEL, said)
 
 

@@ -43,35 +43,45 @@ def expression_findings(case: Case) -> Iterator[Finding]:
 
 def ratio_findings(gate: Gate, place: KeyPath) -> Iterator[Finding]:
     """Yield what is wrong with the two sides of the ratios that a gate counts."""
-    for path, bad_text, total_text in ratios_of(gate):
-        bad, total = promql.parse_selector(bad_text), promql.parse_selector(total_text)
-        if bad.metric != total.metric:
-            continue
-        where = (*place, *path, "bad")
-        if set(bad.matchers) == set(total.matchers):
-            yield Finding(
-                "error",
-                "self-match",
-                where,
-                "'bad' and 'total' are the same series: every request is bad, the share is always 1",
-                "narrow 'bad' down to what is bad, such as code=~\"5..\"",
-            )
-        elif never_matches(bad.matchers) is None and (label := never_matches((*bad.matchers, *total.matchers))):
-            yield Finding(
-                "error",
-                "not-a-part",
-                where,
-                f"no series of 'bad' is part of 'total': their {label!r} contradict each other, so this is no share",
-                "give both the same matchers, and 'bad' one more",
-            )
-        elif not bad.narrows(total):
-            yield Finding(
-                "warning",
-                "not-a-part",
-                where,
-                "'bad' does not repeat every matcher of 'total', so it may count requests that 'total' does not",
-                "give both the same matchers, and 'bad' one more",
-            )
+    for path, part_text, total_text in ratios_of(gate):
+        part, total = promql.parse_selector(part_text), promql.parse_selector(total_text)
+        where, name = (*place, *path), str(path[-1])
+        if never_matches(part.matchers) is None and (label := never_matches((*part.matchers, *total.matchers))):
+            if part.metric == total.metric or name == "good":
+                yield _apart(where, name, label)
+        elif part.metric == total.metric:
+            yield from _same_metric(where, name, part, total)
+
+
+def _apart(where: KeyPath, name: str, label: str) -> Finding:
+    why = {"bad": "so this is no share", "good": "so nothing of 'total' is ever known to be good"}[name]
+    return Finding(
+        "error",
+        "not-a-part",
+        where,
+        f"no series of {name!r} is part of 'total': their {label!r} contradict each other, {why}",
+        f"give both the same matchers, and {name!r} one more",
+    )
+
+
+def _same_metric(where: KeyPath, name: str, part: Selector, total: Selector) -> Iterator[Finding]:
+    always, such = {"bad": ("the share is always 1", '"5.."'), "good": ("the gate cannot fail", '"[234].."')}[name]
+    if set(part.matchers) == set(total.matchers):
+        yield Finding(
+            "error",
+            "self-match",
+            where,
+            f"{name!r} and 'total' are the same series: every request is {name}, {always}",
+            f"narrow {name!r} down to what is {name}, such as code=~{such}",
+        )
+    elif not part.narrows(total):
+        yield Finding(
+            "warning",
+            "not-a-part",
+            where,
+            f"{name!r} does not repeat every matcher of 'total', so it may count requests that 'total' does not",
+            f"give both the same matchers, and {name!r} one more",
+        )
 
 
 def never_matches(matchers: tuple[tuple[str, str, str], ...]) -> str | None:

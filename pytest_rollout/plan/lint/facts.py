@@ -121,12 +121,12 @@ def expressions_of(gate: Gate) -> Iterator[Expression]:
     window, furthest = gate.over, (gate.over or 0.0) + streak
     if gate.promql is not None:
         yield Expression(("promql",), gate.promql, "expression", window, furthest)
-    for path, bad, total in ratios_of(gate):
+    for path, part, total in ratios_of(gate):
         if gate.burn is not None:
             window = min(pair.short for pair in gate.burn.pairs)
             furthest = max(pair.long for pair in gate.burn.pairs)
-        yield Expression((*path, "bad"), bad, "counter", window, furthest + _before(gate))
-        yield Expression((*path, "total"), total, "counter", window, furthest + _before(gate))
+        yield Expression(path, part, "counter", window, furthest + _before(gate))
+        yield Expression((*path[:-1], "total"), total, "counter", window, furthest + _before(gate))
     if gate.quantile is not None:
         yield Expression(("quantile", "of"), gate.quantile.selector, "buckets", window, furthest)
     if gate.counter is not None:
@@ -140,14 +140,13 @@ def expressions_of(gate: Gate) -> Iterator[Expression]:
 
 
 def ratios_of(gate: Gate) -> Iterator[tuple[KeyPath, str, str]]:
-    """Yield (path below the gate, bad, total) of every ratio that a gate counts."""
-    if gate.ratio is not None:
-        yield ("ratio",), gate.ratio.bad, gate.ratio.total
+    """Yield (path of ``bad`` or ``good`` below the gate, its selector, that of ``total``) of every ratio it counts."""
     if gate.burn is not None:
-        yield ("burn",), gate.burn.bad, gate.burn.total
-    for path, side in compared_sides(gate):
-        if side.ratio is not None:
-            yield (*path, "ratio"), side.ratio.bad, side.ratio.total
+        yield ("burn", "bad"), gate.burn.bad, gate.burn.total
+    compared = (((*path, "ratio"), side.ratio) for path, side in compared_sides(gate))
+    for path, ratio in ((("ratio",), gate.ratio), *compared):
+        if ratio is not None:
+            yield (*path, "bad" if ratio.good is None else "good"), ratio.part, ratio.total
 
 
 def compared_sides(gate: Gate) -> Iterator[tuple[KeyPath, Compared]]:

@@ -307,6 +307,47 @@ def test_the_sides_of_a_ratio(kind: str, bad: str, total: str, expected: list[tu
     assert all(one.place == (*PLACE, kind, "bad") for one in said)
 
 
+ALL_GOOD = "'good' and 'total' are the same series: every request is good, the gate cannot fail"
+NEVER_GOOD = (
+    "no series of 'good' is part of 'total': their 'mode' contradict each other, so nothing of 'total' is ever known "
+    "to be good"
+)
+MORE_GOOD = "'good' does not repeat every matcher of 'total', so it may count requests that 'total' does not"
+
+
+@pytest.mark.parametrize(
+    ("good", "total", "expected"),
+    [
+        ("x_total", "x_total", [("error", "self-match", ALL_GOOD)]),
+        ('x_total{c="2"}', 'x_total{d="1"}', [("warning", "not-a-part", MORE_GOOD)]),
+        ('x_total{c="2"}', "x_total", []),
+        ('sent_total{mode="warn"}', 'asked_total{mode="enforce"}', [("error", "not-a-part", NEVER_GOOD)]),
+        ('sent_total{mode="warn"}', 'asked_total{mode="warn",result="warn"}', []),
+    ],
+)
+def test_the_sides_of_a_ratio_of_good_ones(good: str, total: str, expected: list[tuple[str, str, str]]) -> None:
+    said = found({"ratio": {"good": good, "total": total}, "at_least": "99%", "over": "30m"})
+    assert [(one.severity, one.code, one.message) for one in said] == expected
+    assert all(one.place == (*PLACE, "ratio", "good") for one in said)
+
+
+def test_good_ones_are_looked_up_like_any_other_metric() -> None:
+    gate = {"ratio": {"good": 'sent_total{mod="warn"}', "total": "askd_total"}, "at_least": "99%", "over": "30m"}
+    live = Known(metric_names=frozenset({"sent_total", "asked_total"}), counts={'sent_total{mod="warn"}': 0})
+    said = [(one.severity, one.code, one.place[-1], one.hint) for one in found(gate, live)]
+    assert said == [
+        (
+            "warning",
+            "no-series",
+            "good",
+            "check names and values of the labels; if it has only not happened yet, this is well",
+        ),
+        ("error", "unknown-metric", "total", "did you mean 'asked_total'?"),
+    ]
+    slow = Known(metric_names=frozenset({"sent_total", "askd_total"}), rates={"askd_total": 0.1})
+    assert ("warning", "too-little-traffic") in codes(found(gate, slow))
+
+
 def test_a_side_that_contradicts_itself_is_told_once() -> None:
     gate = {**RATIO, "ratio": {"bad": 'x_total{c="1",c="2"}', "total": 'x_total{c="1"}'}}
     assert codes(found(gate)) == [("error", "contradiction")]

@@ -1,16 +1,14 @@
-"""Fixtures: one instance served from this process, on a small database whose cohorts meet every mode."""
+"""Fixtures: one instance in this process, on a small database whose cohorts meet every mode."""
 
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from sandbox.normalization.config import Config
 from sandbox.normalization.db import open_database
@@ -18,7 +16,7 @@ from sandbox.normalization.deployment import create_database
 from sandbox.normalization.instance import build
 from sandbox.normalization.mode_store import ModeStore
 from sandbox.normalization.modes import ENDPOINTS, Mode, ModeWish
-from sandbox.serving import listen
+from tests.sandbox import hosting
 
 COMPANIES = 480
 TOKEN = "a-token"
@@ -28,20 +26,9 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 Open = Callable[..., httpx.Client]
 
 
-@contextmanager
-def served(config: Config) -> Iterator[httpx.Client]:
-    settings = uvicorn.Config(build(config), log_level="error", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(settings)
-    with listen() as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            with httpx.Client(base_url=url, trust_env=False, timeout=10) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join(5)
+def served(config: Config) -> AbstractContextManager[httpx.Client]:
+    """Serve the application on a port."""
+    return hosting.served(build(config))
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +55,7 @@ def site(database: Path) -> Iterator[Open]:
 
         def open_site(*faults: str, **fields: Any) -> httpx.Client:
             config = Config(database, faults=frozenset(faults), flags_token=TOKEN, **fields)
-            return stack.enter_context(served(config))
+            return stack.enter_context(hosting.asked(build(config)))
 
         yield open_site
 
@@ -83,5 +70,5 @@ def client(site: Open) -> httpx.Client:
 def unchanged(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Return a healthy instance shared by the tests that count nothing and flip nothing."""
     path = shutil.copy(template, tmp_path_factory.mktemp("site") / "normalization.db")
-    with served(Config(Path(path), flags_token=TOKEN)) as client:
+    with hosting.asked(build(Config(Path(path), flags_token=TOKEN))) as client:
         yield client

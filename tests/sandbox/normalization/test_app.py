@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,32 +17,15 @@ from typing import Any
 import httpx
 import pytest
 
+from sandbox.normalization.app import main
 from tests.sandbox.normalization.asking import companies, samples
+from tests.sandbox.processes import children, eventually, gone
 
 ROOT = Path(__file__).parents[3]
 APP = [sys.executable, "-m", "sandbox.normalization.app"]
 INSTANCES = 2
 
 State = dict[str, Any]
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 20) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (result := holds()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return result
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 @contextmanager
@@ -61,10 +44,17 @@ def started(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[State]:
-    """Return the state of a system in warn, with a fault in its migration only."""
+    """Return the state of a system in warn, with a fault in its migration only; nothing of it is left at the end."""
+    folder = tmp_path_factory.mktemp("system")
     arguments = ("--propagation", "0.4", "--fault", "migration-drops-plus")
-    with started(tmp_path_factory.mktemp("system"), *arguments, STAGE_VALIDATION_MODE="warn") as (_, state):
+    with started(folder, *arguments, STAGE_VALIDATION_MODE="warn") as (process, state):
+        pids = children(process.pid)
+        assert len(pids) == INSTANCES
         yield state
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert all(gone(pid) for pid in pids)
+        assert not (folder / "state.json").exists()
 
 
 @pytest.fixture(scope="module")
@@ -122,37 +112,21 @@ def rejects(client: httpx.Client) -> bool:
     return companies(client, "main", "stage=foo").status_code == 400
 
 
-def test_sigterm_stops_all_of_it(tmp_path: Path) -> None:
-    with started(tmp_path) as (process, state):
-        assert process.stdout
-        assert process.stdout.readline().decode() == f"address={state['target'].removeprefix('http://')}\n"
-        pids = children(process.pid)
-        assert len(pids) == INSTANCES
-        assert stat.S_IMODE((tmp_path / "state.json").stat().st_mode) == 0o600
-        told = [Path(f"/proc/{pid}/cmdline").read_text() for pid in (process.pid, *pids)]
-        assert not any(state["flags_token"] in command for command in told)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-        assert all(gone(pid) for pid in pids)
-        assert not (tmp_path / "state.json").exists()
-
-
-def test_dead_instance_ends_the_system(tmp_path: Path) -> None:
-    with started(tmp_path) as (process, _):
-        os.kill(children(process.pid)[1], signal.SIGKILL)
-        assert process.wait(10) == 1
-
-
 def test_traffic_reaches_both_instances_and_a_killed_supervisor_takes_all_with_it(tmp_path: Path) -> None:
     environment = {"STAGE_VALIDATION_MODE": "warn", "STAGE_VALIDATION_MODE_STRATEGIES": "off"}
     with started(tmp_path, "--traffic", **environment) as (process, state):
+        assert process.stdout
+        assert process.stdout.readline().decode() == f"address={state['target'].removeprefix('http://')}\n"
+        assert stat.S_IMODE((tmp_path / "state.json").stat().st_mode) == 0o600
+        pids = children(process.pid)
+        assert len(pids) == INSTANCES + 1
+        told = [Path(f"/proc/{pid}/cmdline").read_text() for pid in (process.pid, *pids)]
+        assert not any(state["flags_token"] in command for command in told)
         for url in state["instances"]:
             with httpx.Client(base_url=url, trust_env=False) as client:
                 eventually(lambda client=client: len(counted(client, 'result="warn"')) == 2)  # type: ignore[misc]
                 eventually(lambda client=client: counted(client, 'cohort="canary"'))  # type: ignore[misc]
                 assert not counted(client, "stage_validation_validations_total.*strategies")
-        pids = children(process.pid)
-        assert len(pids) == INSTANCES + 1
         process.kill()
         eventually(lambda: all(gone(pid) for pid in pids))
 
@@ -161,21 +135,28 @@ def counted(client: httpx.Client, pattern: str) -> list[str]:
     return [name for name, value in samples(client).items() if value and re.search(pattern, name)]
 
 
-def run_app(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, **environment}
-    return subprocess.run(
-        [*APP, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=30, env=env
-    )
-
-
 @pytest.mark.parametrize(
     ("arguments", "environment", "complaint"),
     [
         (["--fault", "no-such"], {}, "unknown fault 'no-such'"),
-        (["--propagation", "6"], {}, "'6' is not a time from 0 to 5 seconds"),
         ([], {"STAGE_VALIDATION_MODE": "on"}, "'on' is not a valid Mode"),
     ],
 )
-def test_wrong_usage(arguments: list[str], environment: dict[str, str], complaint: str) -> None:
-    done = run_app(*arguments, **environment)
-    assert (done.returncode, complaint in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+def test_wrong_usage(
+    arguments: list[str],
+    environment: dict[str, str],
+    complaint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(complaint)
+
+
+def test_propagation_is_short(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--propagation", "6"])
+    assert ended.value.code == 2
+    assert "'6' is not a time from 0 to 5 seconds" in capsys.readouterr().err

@@ -7,15 +7,23 @@ from typing import Any
 import httpx
 import pytest
 
+from pytest_rollout.plan.loader import load_plan
 from sandbox.faults import UnknownFaultError, check_names
 from sandbox.normalization.behaviour import Behaviour
 from sandbox.normalization.config import Config
 from sandbox.normalization.faults import FAULTS, behaviour_with, steps_with
+from sandbox.normalization.instance import build
 from sandbox.normalization.migration.steps import Steps
+from sandbox.normalization.noticed import GATES, GOLDEN
+from tests.canaries.stage_normalization.test_faults import NOTICED
+from tests.canaries.stage_normalization.test_migration import NOTICED as REHEARSED
+from tests.golden.test_corpora import CAUGHT
+from tests.sandbox.hosting import asked
 from tests.sandbox.normalization.asking import companies, samples
 from tests.sandbox.normalization.battery import PROBES, observe
-from tests.sandbox.normalization.conftest import BEARER, TOKEN, Open, served
+from tests.sandbox.normalization.conftest import BEARER, TOKEN, Open
 
+ROOT = Path(__file__).parents[3]
 VALIDATIONS = "metric.stage_validation_validations_total"
 ERRORS = "metric.stage_validation_errors_total"
 HEADERS = "metric.stage_deprecation_header_emitted_total"
@@ -72,16 +80,21 @@ EFFECTS: dict[str, set[str]] = {
     "cursor-drops-row": modes("off warn enforce", "co-page co-next"),
     "alias-lost-after-migration": modes("off warn enforce", "co-valid co-alias"),
     "slow-validator": {"slow"},
+    "errors-counter-missing": {ERRORS},
+    "headers-counter-missing": {HEADERS},
     "openapi-without-headers": {"openapi"},
     "deprecations-empty": {"deprecations"},
 }
 """What the battery sees of each fault. That a body of warn differs from off's only in its names shows in off too."""
-OF_FLIPS = {"canary-for-everybody", "instance-in-old-mode", "flip-takes-long"}
-"""Tested below: the battery flips nothing."""
+OF_FLIPS = {"canary-for-everybody", "instance-in-old-mode", "flip-takes-long", "canary-slow"}
+"""Tested below: the battery flips nothing, and asks as no canary."""
 OF_DEPLOYMENT = {"release-does-not-roll-back", "metrics-down", "flags-down"}
-"""Tested in test_releases.py, and below: the battery needs metrics and flags."""
-OF_MONITORING = {"prometheus-down", "scrape-misses-instance", "rules-not-loaded", "alert-never-sent"}
-"""Tested in tests/sandbox/test_up_normalization.py."""
+"""Tested in test_releases.py: the battery needs metrics and flags."""
+OF_THE_REST = {
+    *("prometheus-down", "scrape-misses-instance", "rules-not-loaded", "alert-never-sent", "alerts-silenced"),
+    *("no-traffic", "release-stops-halfway"),
+}
+"""They are not of an instance: tested in test_releases.py and tests/sandbox/test_up_normalization.py."""
 
 
 def test_unknown_fault_is_named_with_a_suggestion_and_the_list() -> None:
@@ -93,18 +106,36 @@ def test_unknown_fault_is_named_with_a_suggestion_and_the_list() -> None:
 
 def test_every_fault_replaces_something_and_is_tested() -> None:
     of_migration = {fault.name for fault in FAULTS if fault.steps}
-    assert {fault.name for fault in FAULTS} == EFFECTS.keys() | OF_FLIPS | of_migration | OF_DEPLOYMENT | OF_MONITORING
+    assert {fault.name for fault in FAULTS} == EFFECTS.keys() | OF_FLIPS | of_migration | OF_DEPLOYMENT | OF_THE_REST
     assert all(fault.turns_red and fault.does and fault.system == "normalization" for fault in FAULTS)
-    assert {fault.name for fault in FAULTS if not fault.behaviour and not fault.steps} == OF_MONITORING
+    assert {fault.name for fault in FAULTS if not fault.behaviour and not fault.steps} == OF_THE_REST
     assert not any(fault.behaviour and fault.steps for fault in FAULTS)
     assert all(behaviour_with([fault.name]) != Behaviour() for fault in FAULTS if fault.behaviour)
     assert all(steps_with([fault.name]) != Steps() for fault in FAULTS if fault.steps)
     assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 20
 
 
+def test_what_turns_red_is_there() -> None:
+    stages = load_plan(ROOT / "canaries/stage_normalization/stage-normalization.rollout.yaml").plan.stages
+    gates = {f"{stage.marker}/{gate.id}" for stage in stages for gate in stage.gates}
+    cases = {path.stem for path in (ROOT / "golden_payloads").glob("*/*.json")}
+    for check in {check for fault in FAULTS for check in fault.turns_red}:
+        place, _, name = check.partition("/")
+        assert name.partition("/")[0] in cases if place == "golden" else check in gates, check
+    noticed = {*GOLDEN, *(fault for faults in GATES.values() for fault in faults)}
+    assert noticed == {fault.name for fault in FAULTS}
+
+
+def test_what_turns_red_is_what_the_canaries_and_golden_payloads_tests_see() -> None:
+    assert {fault: result for fault, (result, _) in CAUGHT.items()} == GOLDEN
+    red = {(fault, place.partition(" ")[0]) for place, faults in GATES.items() for fault in faults}
+    assert NOTICED.keys() <= red
+    assert {(fault, "migration-rehearsal") for fault in REHEARSED} <= red
+
+
 def observed(template: Path, folder: Path, *faults: str) -> dict[str, Any]:
     path = Path(copy(template, folder / "normalization.db"))
-    with served(Config(path, faults=frozenset(faults), flags_token=TOKEN)) as client:
+    with asked(build(Config(path, faults=frozenset(faults), flags_token=TOKEN))) as client:
         return observe(client)
 
 
@@ -121,7 +152,7 @@ def test_battery_sees_the_same_twice(template: Path, tmp_path: Path, healthy: di
 @pytest.mark.parametrize("fault", EFFECTS)
 def test_fault_has_its_effect_and_no_other(template: Path, tmp_path: Path, healthy: dict[str, Any], fault: str) -> None:
     seen = observed(template, tmp_path, fault)
-    assert {name for name in seen if seen[name] != healthy[name]} == EFFECTS[fault]
+    assert {name for name in seen.keys() | healthy.keys() if seen.get(name) != healthy.get(name)} == EFFECTS[fault]
 
 
 def put(client: httpx.Client, cohort: str, value: str) -> None:
@@ -156,3 +187,13 @@ def test_flip_takes_long(site: Open, faults: tuple[str, ...], status: int) -> No
     put(client, "*", "enforce")
     assert seen_by(client) == status
     assert behaviour_with(faults).delay(0.2) == (0.2 if status == 400 else 8.2)
+
+
+@pytest.mark.parametrize(("faults", "quick"), [((), ["1.0", "1.0"]), (("canary-slow",), ["0.0", "1.0"])])
+def test_canary_slow(site: Open, faults: tuple[str, ...], quick: list[str]) -> None:
+    client = site(*faults)
+    for cohort in ("canary", "another"):
+        companies(client, cohort, "stage=foo")
+    lines = client.get("/metrics").text.splitlines()
+    parts = [("http_request_duration_seconds_bucket", "companies", 'le="0.05"', one) for one in ("canary", "other")]
+    assert [line.split()[-1] for wanted in parts for line in lines if all(part in line for part in wanted)] == quick

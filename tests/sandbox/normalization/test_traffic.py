@@ -5,32 +5,37 @@ from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from pathlib import Path
 
 import httpx
 import pytest
 
-from sandbox.normalization.schedule import CYCLE_SECONDS, PER_CYCLE, QUIET_FUND, Shot, cohort, cycle
-from sandbox.normalization.traffic import MENDED_TURNS, Client, run
+from sandbox.normalization.config import Config
+from sandbox.normalization.instance import build
+from sandbox.normalization.schedule import CYCLE_SECONDS, MIX, QUIET_FUND, SPELLINGS, Shot, cycle
+from sandbox.normalization.traffic import LOAD, Client
+from tests.sandbox.hosting import served
 from tests.sandbox.normalization.asking import samples
 from tests.sandbox.normalization.conftest import MODES
 
 
 def test_cycle_has_its_mix_evenly_paced() -> None:
     shots = cycle()
-    assert Counter(shot.kind for shot in shots) == PER_CYCLE
-    assert {kind for kind in PER_CYCLE for _ in range(3)} == {shot.kind for shot in shots}
-    for kind in PER_CYCLE:
+    assert Counter((shot.cohort, shot.kind) for shot in shots) == {
+        (cohort, kind): number for cohort, kinds in MIX.items() for kind, number in kinds.items()
+    }
+    for kind in SPELLINGS:
         assert {shot.endpoint for shot in shots if shot.kind == kind} == {"companies", "monte_carlo", "strategies"}
     gaps = {round(later.at - earlier.at, 9) for earlier, later in pairwise(shots)}
     assert gaps == {round(CYCLE_SECONDS / len(shots), 9)}
 
 
-def test_a_tenth_is_the_canary_cohort_and_it_meets_every_kind() -> None:
+def test_a_tenth_is_the_canary_cohort_and_its_unknown_stages_reach_every_endpoint_alike() -> None:
     shots = cycle()
-    turns = range(10 * len(shots))
-    of_canary = [shots[turn % len(shots)].kind for turn in turns if cohort(turn) == "canary"]
-    assert len(of_canary) == len(turns) / 10
-    assert all(abs(of_canary.count(kind) - number) <= 2 for kind, number in PER_CYCLE.items())
+    assert sum(shot.cohort == "canary" for shot in shots) == len(shots) / 10
+    for cohort, kinds in MIX.items():
+        unknown = Counter(shot.endpoint for shot in shots if shot.cohort == cohort and shot.kind == "unknown")
+        assert set(unknown.values()) == {kinds["unknown"] / 3}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -80,22 +85,22 @@ def strict() -> Iterator[tuple[str, list[str]]]:
     server.server_close()
 
 
-def test_rejected_client_mends_its_requests_for_a_while(strict: tuple[str, list[str]]) -> None:
+def test_rejected_client_mends_its_requests_to_that_endpoint_in_that_cohort(strict: tuple[str, list[str]]) -> None:
     address, asked = strict
-    client, shot = Client(address), Shot(0.0, "unknown", "companies")
-    for _ in range(MENDED_TURNS + 2):
-        client.send(shot, 0)
-    rejected = ["stage=serie-a" in path for path in asked]
-    assert rejected == [True, *[False] * MENDED_TURNS, True]
+    client = Client(address)
+    for cohort in ("canary", None, "canary", None):
+        client.send(Shot(0.0, cohort, "unknown", "companies"), 0)
+    assert ["stage=serie-a" in path for path in asked] == [True, True, False, False]
 
 
-def test_generator_keeps_its_pace_and_ends(client: httpx.Client) -> None:
-    before = samples(client)
-    run(f"127.0.0.1:{client.base_url.port}", seconds=1.0)
-    text = [(name, value - before.get(name, 0)) for name, value in samples(client).items()]
+def test_generator_keeps_its_pace_and_ends(database: Path) -> None:
+    with served(build(Config(database))) as client:
+        before = samples(client)
+        LOAD.run(f"127.0.0.1:{client.base_url.port}", seconds=1.0)
+        text = [(name, value - before.get(name, 0)) for name, value in samples(client).items()]
     answered = sum(value for name, value in text if name.startswith("http_requests_total"))
-    assert 60 <= answered <= sum(PER_CYCLE.values()) / CYCLE_SECONDS + 1
+    assert 60 <= answered <= len(cycle()) / CYCLE_SECONDS + 1
 
 
 def test_generator_survives_a_target_that_is_gone() -> None:
-    run("127.0.0.1:9", seconds=0.1)
+    LOAD.run("127.0.0.1:9", seconds=0.1)

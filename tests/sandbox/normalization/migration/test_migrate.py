@@ -12,8 +12,9 @@ import pytest
 from sandbox.normalization.config import Config
 from sandbox.normalization.db import Company, open_database
 from sandbox.normalization.faults import FAULTS
+from sandbox.normalization.instance import build
+from tests.sandbox.hosting import asked
 from tests.sandbox.normalization.asking import companies
-from tests.sandbox.normalization.conftest import served
 from tests.sandbox.normalization.migration.data import allocations, audit, make, plan, quarantine, rows, run, stages
 
 ROOT = Path(__file__).parents[4]
@@ -89,14 +90,14 @@ def answers(client: httpx.Client) -> list[Any]:
 )
 def test_companies_are_answered_the_same_before_and_after(database: Path, fault: str | None, same: bool) -> None:
     chosen = ["--fault", fault] if fault else []
-    with served(Config(database)) as client:
+    with asked(build(Config(database))) as client:
         before = answers(client)
         run(database, "--apply", plan(database, *chosen)["digest"], *chosen)
         assert (answers(client) == before) is same
 
 
 def test_alias_lost_after_migration(database: Path) -> None:
-    with served(Config(database, faults=frozenset({"alias-lost-after-migration"}))) as client:
+    with asked(build(Config(database, faults=frozenset({"alias-lost-after-migration"})))) as client:
         found = companies(client, "off", "stage=Series%20A&limit=100").json()["total"]
         run(database, "--apply", plan(database)["digest"])
         assert companies(client, "off", "stage=Series%20A&limit=100").json()["total"] == 0

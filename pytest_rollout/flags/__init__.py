@@ -1,0 +1,1 @@
+"""Change flags, and prove that they have changed."""

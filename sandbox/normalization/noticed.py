@@ -1,0 +1,122 @@
+"""What notices each fault, as it was measured: gates of the plan, and golden payloads."""
+
+from collections.abc import Mapping
+
+SCRAPES_ONE, NO_RULES, NOT_SENT = "scrape-misses-instance", "rules-not-loaded", "alert-never-sent"
+SILENCED, NO_TRAFFIC, HALFWAY = "alerts-silenced", "no-traffic", "release-stops-halfway"
+"""The faults that those look for who start the system and its monitoring."""
+GOLDEN: Mapping[str, str] = {
+    "enforce-lets-pass": "ps-typo/enforce",
+    "off-warns": "al-typo/off",
+    "warn-rejects": "mc-unknown/warn",
+    "instance-in-old-mode": "al-valid/warn",
+    "mode-gauge-lies": "ps-valid/off",
+    "headers-missing-on-companies": "al-typo/warn",
+    "sunset-wrong-weekday": "mc-unknown/warn",
+    "sunset-too-early": "mc-unknown/warn",
+    "deprecation-legacy-form": "mc-unknown/warn",
+    "deprecation-twice": "ps-cyrillic/warn",
+    "link-without-relation": "mc-unknown/warn",
+    "header-echo": "mc-unknown/warn",
+    "error-code-wrong": "al-typo/enforce",
+    "error-status-422": "mc-unknown/enforce",
+    "body-echo": "ps-cyrillic/enforce",
+    "correlation-id-missing": "mc-unknown/enforce",
+    "valid-stages-incomplete": "ps-seriesc/enforce",
+    "suggestion-missing": "mc-typo/enforce",
+    "suggestion-too-far": "mc-unknown/enforce",
+    "reject-stores": "ps-typo/enforce",
+    "rejects-uncounted": "mc-typo/enforce",
+    "headers-uncounted": "ps-typo/warn",
+    "errors-counted-twice": "mc-typo/enforce",
+    "label-raw-path": "al-valid/warn",
+    "label-raw-cardinality": "mc-thousand/warn",
+    "sum-exclusive": "mc-sum-high/off",
+    "sum-in-floats": "mc-sum-low/off",
+    "malformed-accepted-in-off": "ps-sum-beyond/off",
+    "alias-forgotten": "ps-alias/enforce",
+    "look-alike-accepted": "ps-seriesc/enforce",
+    "plus-unknown": "al-plus-encoded/enforce",
+    "errors-counter-missing": "mc-typo/enforce",
+    "headers-counter-missing": "ps-typo/warn",
+    "metrics-down": "al-valid/warn",
+    "flags-down": "al-valid/warn",
+    "alias-500": "mc-alias/warn",
+    "prototype-key-crash": "mc-prototype/warn",
+    "nfkd-missing": "al-fullwidth/enforce",
+    "alias-not-normalized": "ps-alias/warn",
+    "unknown-becomes-seed": "mc-unknown/matrix",
+    "valid-differs-in-enforce": "mc-valid/matrix",
+    "cursor-drops-row": "al-valid/off",
+    "alias-lost-after-migration": "al-alias/off",
+}
+"""By fault, a golden payload and the mode in which it does not pass; so does the gate that has all of them not."""
+GATES: Mapping[str, tuple[str, ...]] = {
+    "consistency 123": (
+        "enforce-lets-pass",
+        "off-warns",
+        "canary-for-everybody",
+        "header-echo",
+        "error-code-wrong",
+        "error-status-422",
+        "valid-stages-incomplete",
+        "suggestion-missing",
+        "suggestion-too-far",
+        "alias-forgotten",
+        "plus-unknown",
+        "alias-500",
+        "prototype-key-crash",
+        "alias-not-normalized",
+        "unknown-becomes-seed",
+        "warn-rejects",
+        "instance-in-old-mode",
+        "flip-takes-long",
+        "headers-missing-on-companies",
+    ),
+    "modes 13": ("warn-rejects",),
+    "modes 1": ("instance-in-old-mode", "metrics-down", "flags-down"),
+    "migration-rehearsal 1": (
+        "instance-in-old-mode",
+        "flip-takes-long",
+        "alias-lost-after-migration",
+        "migration-defaults-unknown",
+        "migration-drops-plus",
+        "migration-drops-share",
+        "migration-unaudited",
+        "migration-skips-row",
+        "migration-touches-column",
+        "migration-plan-writes",
+        "migration-digest-blind",
+        "migration-restore-loses-row",
+    ),
+    "rollback-rehearsal 1": ("flip-takes-long", "release-does-not-roll-back", "release-stops-halfway"),
+    "modes 123456": ("mode-gauge-lies",),
+    "modes 1234": ("headers-missing-on-companies",),
+    "labels 123": ("label-raw-path", "label-raw-cardinality", "metrics-down"),
+    "labels 1": ("headers-counter-missing", "errors-counter-missing"),
+    "bounded-labels 1": ("label-raw-path",),
+    "api-description 1": ("openapi-without-headers", "deprecations-empty"),
+    "migration-clean 3": (
+        "migration-defaults-unknown",
+        "migration-drops-plus",
+        "migration-unaudited",
+        "migration-touches-column",
+    ),
+    "data-scan 2": ("migration-plan-writes",),
+    "validator-p99 1": ("slow-validator", "no-traffic"),
+    "metrics-arriving 1": ("scrape-misses-instance", "prometheus-down"),
+    "alert-dry-run 1": ("rules-not-loaded", "alert-never-sent", "alerts-silenced"),
+    "alerts-quiet 1": ("rules-not-loaded", "alerts-silenced"),
+    "validator-errors 1": ("no-traffic",),
+    "server-errors 1": ("no-traffic", "alias-500"),
+    "header-coverage 1": ("no-traffic",),
+    "request-latency 2": ("canary-slow",),
+}
+"""By gate, with the stages it was looked at in, the faults that it does not pass with."""
+
+
+def turns_red(fault: str) -> tuple[str, ...]:
+    """Return what does not pass with a fault: ``golden/ps-typo/warn`` and ``stage1/modes``; there may be more."""
+    payload = (f"golden/{GOLDEN[fault]}", "stage1/golden-payloads") if fault in GOLDEN else ()
+    places = (place.split() for place, faults in GATES.items() if fault in faults)
+    return (*payload, *sorted(f"stage{stage}/{gate}" for gate, stages in places for stage in stages))

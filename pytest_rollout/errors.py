@@ -6,7 +6,8 @@ RolloutError
 ├── EnvironmentUnready   the environment cannot be entered (unset variable, sandbox not up)
 ├── SourceError          a source of evidence did not give a usable answer
 │   ├── SourceUnreachable    nothing answered, or not in time, or 5xx
-│   └── QueryRefused         the source answered that the question is wrong (4xx)
+│   ├── QueryRefused         the source answered that the question is wrong (4xx)
+│   └── LoadError            a load run gave nothing that can be judged
 ├── EvidenceError        the evidence log cannot be read or written, or is not whole
 │   ├── AlreadyRecorded      what may be recorded only once was recorded before
 │   └── FencedOut            the lease was lost to somebody else
@@ -46,6 +47,10 @@ class SourceUnreachable(SourceError):  # noqa: N818 - read as a state: the sourc
 
 class QueryRefused(SourceError):  # noqa: N818 - read as a state: the query was refused
     """The source understood and refused: the question is wrong, asking again will not help."""
+
+
+class LoadError(SourceError):
+    """A load run gave nothing that can be judged."""
 
 
 class EvidenceError(RolloutError):

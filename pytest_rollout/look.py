@@ -24,8 +24,10 @@ from pytest_rollout.judge.history import (
 )
 from pytest_rollout.judge.slot import Slot
 from pytest_rollout.judge.slots import Census, Terms, judge_slots
+from pytest_rollout.latency import Load, LoadTerms, judge_latency
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.kinds import Attest, CanaryHistory
+from pytest_rollout.plan.latency import Latency
 from pytest_rollout.plan.model import Stage
 from pytest_rollout.sources.prometheus import Prometheus
 from pytest_rollout.target import Target
@@ -48,6 +50,8 @@ class Look:
     """By gate of a canary with one: its slots, or why nobody knows them."""
     answers: Mapping[str, Found | str] = field(default_factory=dict)
     """By gate that asks people: their answers, or why nobody knows them."""
+    loads: Mapping[str, Load] = field(default_factory=dict)
+    """By gate of a latency: the load that was made for it, if one was."""
     looks: Mapping[str, Looks] | str
     """By gate: how often it was looked at since the flip, or why nobody knows."""
     waits: bool
@@ -96,7 +100,22 @@ class Judged:
             return self._attestation(gate, gate.attestation, look)
         if isinstance(look.looks, str):
             return broken(Reason.EVIDENCE, f"nobody knows whether this was looked at before: {look.looks}")
-        return gatherer.judge(gate)
+        return gatherer.judge(gate) if gate.latency is None else self._latency(gate, gate.latency, look)
+
+    def terms(self, gate: Gate, asked: Latency, look: Look) -> LoadTerms:
+        """Return what a gate's load has to be like, and how surely a limit has to hold. Raises KeyError."""
+        turn = 1 if isinstance(look.looks, str) else look.looks[gate.id].count
+        return LoadTerms(asked=asked, confidence=gate.confidence, scale=self.target.time_scale, turn=turn)
+
+    def _latency(self, gate: Gate, asked: Latency, look: Look) -> CheckResult:
+        load = look.loads.get(gate.id)
+        if load is not None and load.begun >= self._since(look):
+            return judge_latency(self.terms(gate, asked, look), load)
+        left = self._since(look) - look.now
+        said = "no load was made since the last flip and its settle time"
+        if (flags := self.flags(look)) and flags.verdict is not Verdict.PASSED:
+            said = "no load is made while the flags of the stage are not as they have to be"
+        return inconclusive(Reason.WINDOW_NOT_ELAPSED, f"{said}; wait, or run this again", ready_in=max(left, 0.0))
 
     def of_runs(self, gate: Gate, look: Look) -> CheckResult:
         """Return the result of a canary's slots if it has a schedule, else of the runs that a gate is about."""

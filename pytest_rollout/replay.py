@@ -16,6 +16,7 @@ from pytest_rollout.evidence.people import Found
 from pytest_rollout.judge.attestation import Attestation, Contradiction
 from pytest_rollout.judge.history import CanaryRun, FlagReading, Looks
 from pytest_rollout.judge.slot import Slot, SlotState
+from pytest_rollout.latency import Load
 from pytest_rollout.look import Judged, Look
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.model import FlagExpectation, Stage
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 V = TypeVar("V")
-VERSION = 2
+VERSION = 3
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What is raised for content of another form; a ValidationError is a ValueError."""
 
@@ -64,6 +65,7 @@ def bundle(scene: Scene, gates: Sequence[Gate], decided: Decided) -> dict[str, A
             "runs": {name: _told(runs) for name, runs in look.runs.items()},
             "slots": {name: _told(slots) for name, slots in look.slots.items()},
             "attested": {name: one if isinstance(one, str) else asdict(one) for name, one in look.answers.items()},
+            "loads": {name: load.to_dict() for name, load in look.loads.items()},
             "looks": look.looks if isinstance(look.looks, str) else {k: asdict(v) for k, v in look.looks.items()},
             "waits": look.waits,
         },
@@ -179,6 +181,7 @@ def _look(data: Mapping[str, Any]) -> Look:
         runs={name: _each(runs, _run) for name, runs in data["runs"].items()},
         slots={name: _each(slots, _slot) for name, slots in data["slots"].items()},
         answers={name: one if isinstance(one, str) else _answers(one) for name, one in data["attested"].items()},
+        loads={name: Load.from_dict(one) for name, one in data["loads"].items()},
         looks=looks if isinstance(looks, str) else {name: _made(Looks, one) for name, one in looks.items()},
         waits=data["waits"],
     )

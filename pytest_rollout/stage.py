@@ -12,6 +12,8 @@ from pytest_rollout.errors import EvidenceError
 from pytest_rollout.evidence.people import Found
 from pytest_rollout.judge.history import CanaryRun, FlagReading, Looks
 from pytest_rollout.judge.slot import Slot
+from pytest_rollout.latency import Load, LoadTerms
+from pytest_rollout.load_runner import LoadRunner, Tell
 from pytest_rollout.look import Judged, Look
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.kinds import CanaryHistory
@@ -65,6 +67,7 @@ class Scene:
     prometheus: Prometheus | None
     flags: FlagReader | None
     canaries: CanaryRunner | None
+    loads: LoadRunner | None = None
     slots: SlotSource | None = None
     periods: Mapping[str, float] = field(default_factory=dict)
     """By canary with a schedule: seconds from one slot to the next, as the plan has them."""
@@ -85,6 +88,8 @@ class Waiting:
     checks: Sequence[str]
     waited: float
     budget: float
+    doing: str = ""
+    """What is done meanwhile, in a line; empty if there is nothing to do but wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,11 @@ def decide(
     certain, unless ``exhaustive``: then every other check is followed to its own end.
     """
     clock, begun = scene.clock, scene.clock.now()
-    observer = _Observer(scene, gates, waits=wait > 0)
+
+    def tell(doing: str) -> None:
+        progress(Waiting((), clock.now() - begun, wait, doing))
+
+    observer = _Observer(scene, gates, waits=wait > 0, tell=tell)
     decided = observer.look(first=True)
     while True:
         waited = clock.now() - begun
@@ -148,7 +157,9 @@ class _Observer:
     scene: Scene
     gates: Sequence[Gate]
     waits: bool
+    tell: Tell
     recorded: dict[float | None, Mapping[str, Looks] | str] = field(default_factory=dict)
+    loads: dict[str, Load] = field(default_factory=dict)
 
     def look(self, *, first: bool) -> Decided:
         """Return what is found as of now; canaries that are due run before the instant is taken.
@@ -157,7 +168,8 @@ class _Observer:
         """
         scene = self.scene
         found = self._recorded(first=first)
-        look = self._seen(found)  # canaries take time: what counts is the state at the instant of judging
+        self._make_loads(found)
+        look = self._seen(found)  # canaries and loads take time: what counts is the state at the instant of judging
         look = replace(look, looks=self._looks(look))
         if scene.prometheus is not None:
             scene.prometheus.forget()
@@ -186,9 +198,28 @@ class _Observer:
             runs=found.runs,
             slots=found.slots,
             answers={gate.id: self._answers(gate, now) for gate in self.gates if gate.attestation is not None},
+            loads={gate.id: self.loads[gate.id] for gate in self.gates if gate.id in self.loads},
             looks={},
             waits=self.waits,
         )
+
+    def _make_loads(self, found: _Recorded) -> None:
+        """Make the load of every gate that has none since the flip, unless a flag is wrong: then it would not count."""
+        for gate in self.gates:
+            if gate.latency is None:
+                continue
+            look = self._seen(found)
+            look = replace(look, looks=self._looks(look))
+            since = look.since(self.scene.stage, self.scene.target) or 0.0
+            made = self.loads.get(gate.id)
+            due = look.now >= since and (made is None or made.begun < since)
+            if due and not isinstance(look.looks, str) and self._could_count(look):
+                self.loads[gate.id] = self._load(gate, self._judged.terms(gate, gate.latency, look))
+
+    def _load(self, gate: Gate, terms: LoadTerms) -> Load:
+        if self.scene.loads is None:
+            return Load(begun=self.scene.clock.now(), fault="no load can be made here")
+        return self.scene.loads.make(gate.id, terms, self.tell)
 
     def _looks(self, look: Look) -> Mapping[str, Looks] | str:
         measured = [gate.id for gate in self.gates if gate.measured]

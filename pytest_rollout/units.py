@@ -23,6 +23,15 @@ def parse_duration(text: object) -> float:
     raise ValueError(f"{text!r} is not a duration; write a number with a unit, such as 120ms, 30s, 15m, 2h, 7d")
 
 
+def parse_rate(text: object) -> float:
+    """Return events per second from ``50/s`` or ``600/min``. Raises ValueError with a suggestion."""
+    if isinstance(text, str) and (found := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|min|h)\s*", text)):
+        rate = float(found[1]) / {"s": 1, "min": 60, "h": 3600}[found[2]]
+        if rate > 0:
+            return rate
+    raise ValueError(f"{text!r} is not a rate; write how many in which time, such as 50/s or 600/min")
+
+
 def parse_share(text: object) -> float:
     """Return a share between 0 and 1 from ``0.5%``.
 

@@ -73,6 +73,7 @@ class Reason(StrEnum):
     TEST_ERROR = "test-error"
     CRASHED = "crashed"
     ENVIRONMENT = "environment"
+    BENT_GENERATOR = "bent-generator"
     # golden payloads: breached
     GOLDEN_MISMATCH = "golden-mismatch"
     # golden payloads: inconclusive

@@ -160,7 +160,8 @@ def unusable(answers: Answers, run: Run) -> CheckResult | None:
     elif planned < answers.due or (run.whole and planned > answers.due):
         said = f"{answers.due:,} requests were due, but the schedule has {planned:,}; run the load again"
     if said:
-        return broken(Reason.EVIDENCE, said, window=run.window, samples=len(there))
+        reason = Reason.BENT_GENERATOR if run.faults else Reason.EVIDENCE
+        return broken(reason, said, window=run.window, samples=len(there))
     if not there:
         return inconclusive(Reason.NO_DATA, "no request was due in the window; is the run too short?")
     return None

@@ -13,8 +13,9 @@ from math import ceil
 from pathlib import Path
 from typing import TypeAlias
 
+from pytest_rollout.errors import LoadError
 from pytest_rollout.load.order import REFUSAL, RESULT, SO_FAR, VARIABLE, LoadOrder
-from pytest_rollout.load.result import LoadError, LoadResult, read
+from pytest_rollout.load.result import LoadResult, read
 from pytest_rollout.process import Bounds, StopRequest, run_bounded
 
 LOCUST = "ROLLOUT_LOCUST"

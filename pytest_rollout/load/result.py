@@ -11,16 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
-from pytest_rollout.errors import SourceError
+from pytest_rollout.errors import LoadError
 from pytest_rollout.load.order import Arm, Arrivals, LoadOrder
 
 _MICROSECONDS = 1e6
-
-
-class LoadError(SourceError):
-    """A load run gave nothing that can be judged."""
 
 
 class _Model(BaseModel):
@@ -40,7 +36,14 @@ def _unpack(packed: object) -> object:
     return tuple(column)
 
 
-Column = Annotated[tuple[int, ...], BeforeValidator(_unpack)]
+def _pack(column: tuple[int, ...]) -> str:
+    values = array("q", column)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return base64.b64encode(zlib.compress(values.tobytes())).decode()
+
+
+Column = Annotated[tuple[int, ...], BeforeValidator(_unpack), PlainSerializer(_pack, when_used="json")]
 
 
 class Columns(_Model):

@@ -18,11 +18,15 @@ from pytest_rollout.plan.kinds import (
     Quantile,
     Ratio,
 )
+from pytest_rollout.plan.latency import Latency
 from pytest_rollout.plan.several import AtLeast, Streak
 from pytest_rollout.plan.strict import Duration, Name, Share, Strict, wrong
 
 Comparator = Literal["below", "at_most", "above", "at_least"]
-KINDS = ("attestation", "baseline", "burn", "canary", "counter", "golden", "promql", "quantile", "ratio", "unproven")
+KINDS = (
+    *("attestation", "baseline", "burn", "canary", "counter", "golden", "latency", "promql", "quantile", "ratio"),
+    "unproven",
+)
 _RECORDED = frozenset({"attestation", "canary", "golden", "unproven"})
 COMPARATORS: tuple[Comparator, ...] = ("below", "at_most", "above", "at_least")
 
@@ -78,6 +82,7 @@ _KIND_RULES = {
     "attestation": _Kind(),
     "canary": _Kind(unit="passes"),
     "golden": _Kind(unit="passes"),
+    "latency": _Kind(takes=("confidence",)),
     "unproven": _Kind(),
 }
 
@@ -103,6 +108,7 @@ class Gate(Strict):
     burn: Burn | None = None
     canary: CanaryHistory | None = None
     golden: GoldenCorpus | None = None
+    latency: Latency | None = None
     attestation: Attest | None = None
     unproven: str | None = None
     """A criterion that no gate proves yet; the stage holds until one does."""
@@ -115,7 +121,10 @@ class Gate(Strict):
     max_gap: Duration | None = None
     """Longest stretch without a sample; four scrape intervals if not given."""
     confidence: Annotated[float | None, BeforeValidator(_confidence)] = 0.95
-    """Two-sided confidence of the interval around a share; ``point`` compares the observed share itself."""
+    """Two-sided confidence of the interval around a share; ``point`` compares the observed share itself.
+
+    Of a latency gate: one-sided, how often a pass has to be right.
+    """
     looks: Literal["once", "again"] = "again"
     """``once`` promises that nobody looks a second time after a flip; the bounds are then narrower."""
     restarts: Literal["hold", "charge", "ignore"] = "hold"

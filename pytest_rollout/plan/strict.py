@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from pytest_rollout import units
 
 Duration = Annotated[float, BeforeValidator(units.parse_duration)]
+Rate = Annotated[float, BeforeValidator(units.parse_rate)]
 Share = Annotated[float, BeforeValidator(units.parse_share)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
 
@@ -45,8 +46,8 @@ class Strict(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
-        known = sorted(cls.model_fields)
+        known = sorted(field.alias or name for name, field in cls.model_fields.items())
         for key in data if isinstance(data, dict) else ():
-            if key not in cls.model_fields:
+            if key not in known:
                 raise wrong(key, f"unknown key {key!r}; {did_you_mean(key, known)}")
         return data

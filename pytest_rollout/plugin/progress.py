@@ -39,12 +39,16 @@ def progress_line(config: pytest.Config) -> Progress:
 
 
 def _write(waiting: Waiting, last: list[float]) -> None:
-    names = ", ".join(waiting.checks)
-    left = format_duration(max(waiting.budget - waiting.waited, 0))
-    line = f"waiting for evidence: {names} ({format_duration(round(waiting.waited))} so far, at most {left} more)"
+    line = waiting.doing or _of_waiting(waiting)
     if sys.stderr.isatty() and "PYTEST_XDIST_WORKER" not in os.environ:
         sys.stderr.write(f"\r\033[K{line}")
     elif waiting.waited - last[0] >= _QUIET_SECONDS:
         last[0] = waiting.waited
         sys.stderr.write(f"\n{line}\n")
     sys.stderr.flush()
+
+
+def _of_waiting(waiting: Waiting) -> str:
+    names = ", ".join(waiting.checks)
+    left = format_duration(max(waiting.budget - waiting.waited, 0))
+    return f"waiting for evidence: {names} ({format_duration(round(waiting.waited))} so far, at most {left} more)"

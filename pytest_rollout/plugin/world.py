@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_rollout.evidence.record import Place
     from pytest_rollout.judge.history import FlagReading
     from pytest_rollout.judge.slot import Slot
+    from pytest_rollout.load_runner import LoadRunner
     from pytest_rollout.plan.gates import Gate
     from pytest_rollout.plan.loader import LoadedPlan
     from pytest_rollout.plan.model import Environment, Stage
@@ -153,6 +154,19 @@ class World:
             sandbox_state=self.sandboxes.state_file(path),
         )
 
+    def loads(self, path: Path, stage: Stage) -> LoadRunner:
+        """Return what makes the loads of a stage. Raises PlanError, EnvironmentUnready."""
+        from pytest_rollout.load_runner import LoadRunner
+
+        target = self.target(path)
+        return LoadRunner(
+            rootdir=self.root,
+            host=target.url,
+            variables=target.variables,
+            folder=self.settings.reports / "load" / f"{self.plan(path).plan.rollout}-{stage.marker}",
+            alone=lambda: _locked(self.run_folder / "load.lock"),
+        )
+
     def keeper(self, path: Path) -> Keeper:
         """Return what keeps the slots of a plan's canaries. Raises PlanError, EnvironmentUnready."""
         from pytest_rollout.schedule.keeper import Keeper
@@ -192,6 +206,7 @@ class World:
             prometheus=Prometheus(target.prometheus, recording) if target.prometheus and recording else None,
             flags=self.flags(path),
             canaries=self.runner(path),
+            loads=self.loads(path, stage),
             slots=self.keeper(path),
             periods={name: schedule.every for name, schedule in loaded.plan.canaries.items()},
             answers=functools.partial(self._answers, path, stage),

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_rollout.errors import LoadError
 from pytest_rollout.load.answers import answers
 from pytest_rollout.load.engine import LOCUST, run
 from pytest_rollout.load.order import Arm, LoadOrder
-from pytest_rollout.load.result import LoadError, LoadResult
+from pytest_rollout.load.result import LoadResult
 from pytest_rollout.load.soundness import unsound
 from tests.load.runs import PIDS, VISITOR, await_pids, await_true, locustfile, make_load, rank, site
 from tests.load.servers import failing, freezing, healthy, hung, lognormal, running, stalling, taking

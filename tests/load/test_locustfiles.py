@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pytest_rollout.errors import LoadError
 from pytest_rollout.load.engine import free_port, run
 from pytest_rollout.load.order import LoadOrder
-from pytest_rollout.load.result import LoadError, LoadResult
+from pytest_rollout.load.result import LoadResult
 from pytest_rollout.load.soundness import unsound
 from sandbox.normalization.config import Config as NormalizationConfig
 from sandbox.normalization.deployment import create_database

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from pytest_rollout.errors import LoadError
 from pytest_rollout.load.answers import answers
 from pytest_rollout.load.injected.book import Arrival, Book, Flight, Outcome, spread
 from pytest_rollout.load.order import Arm, LoadOrder
-from pytest_rollout.load.result import LoadError, LoadResult, read
+from pytest_rollout.load.result import LoadResult, read
 from pytest_rollout.load.soundness import unsound
 from tests.load.runs import document, result
 

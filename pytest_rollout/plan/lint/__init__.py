@@ -11,6 +11,7 @@ from pytest_rollout.plan.document import KeyPath
 from pytest_rollout.plan.gates import Gate
 from pytest_rollout.plan.lint.asked import expression_findings, ratio_findings
 from pytest_rollout.plan.lint.facts import Case, Expression, Finding, Live, Pace, Severity, expressions_of
+from pytest_rollout.plan.lint.load import load_findings
 from pytest_rollout.plan.lint.recorded import person_findings, schedule_findings
 from pytest_rollout.plan.lint.stages import duration_findings, traffic_findings, wait_findings
 from pytest_rollout.plan.model import Plan
@@ -41,6 +42,7 @@ def lint_gate(
 ) -> Iterator[Finding]:
     """Yield what is wrong with one gate, which stands at ``place``; its durations are divided by ``scale``."""
     yield from ratio_findings(gate, place)
+    yield from load_findings(gate, place)
     for expression in expressions_of(gate):
         yield from dict.fromkeys(expression_findings(Case(gate, expression, place, live, paces, scale)))
     yield from traffic_findings(gate, place, live, scale)

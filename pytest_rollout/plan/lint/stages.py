@@ -69,6 +69,8 @@ def time_of(gate: Gate, schedules: Schedules) -> float:
     """Return the seconds that a gate needs after the flip and settling. A new kind of gate is added here."""
     if gate.canary is not None:
         return _time_of_history(gate.canary, schedules.get(gate.canary.name))
+    if gate.latency is not None:
+        return gate.latency.warm_up + gate.latency.duration
     if gate.burn is not None:
         return max(pair.long for pair in gate.burn.pairs)
     streak = gate.streak.every * (gate.streak.periods - 1) if gate.streak else 0.0

@@ -46,6 +46,12 @@ class QuantileBelow:
     limit: float
     """Seconds."""
 
+    def __post_init__(self) -> None:
+        """Refuse what nothing could break: no latency is above a limit that is not a number. Raises ValueError."""
+        order.slower(self.q)
+        if not 0 < self.limit < math.inf:
+            raise ValueError(f"a latency limit of {self.limit} s; it has to be above 0 and finite")
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorsBelow:
@@ -54,12 +60,22 @@ class ErrorsBelow:
     limit: float
     """A share."""
 
+    def __post_init__(self) -> None:
+        """Refuse what nothing could break, or nothing keep. Raises ValueError."""
+        if not 0 < self.limit <= 1:
+            raise ValueError(f"a limit of {self.limit} for the share of errors; it has to be above 0, and at most 1")
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorsAtMost:
     """`errors: {at_most: 0}`: a fact about this run, without any inference."""
 
     limit: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is no number of requests. Raises ValueError."""
+        if not 0 <= self.limit < math.inf:
+            raise ValueError(f"at most {self.limit} errors; it has to be a number from 0 on")
 
 
 Limit: TypeAlias = QuantileBelow | ErrorsBelow | ErrorsAtMost

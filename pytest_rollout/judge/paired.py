@@ -42,6 +42,12 @@ class WorseBy:
     q: float
     effect: Effect
 
+    def __post_init__(self) -> None:
+        """Refuse what nothing could break. Raises ValueError."""
+        order.slower(self.q)
+        if not (0 <= self.effect.relative < math.inf and 0 <= self.effect.absolute < math.inf):
+            raise ValueError(f"{self.effect} may be worse; both have to be finite and not negative")
+
     def as_control(self, seconds: float) -> float:
         """Return the control's quantile of which this is the worst allowed; what is above one is above the other."""
         return min(seconds / (1 + self.effect.relative), seconds - self.effect.absolute)

@@ -233,7 +233,7 @@ def test_a_request_in_flight_at_the_end_leaves_it_open_whether_it_failed() -> No
 def test_a_bent_generator_neither_passes_nor_breaches(limit: Limit, seconds: float) -> None:
     bent = replace(WHOLE, faults=("bent generator: its p99 lag is 80 ms, above 10 ms", "worker 2 was lost"))
     result = judge_limit(limit, answers(failed=[seconds] * 6000), bent)
-    assert verdict(result) == LOST
+    assert verdict(result) == (Verdict.ERROR, Reason.BENT_GENERATOR)
     assert result.message == "bent generator: its p99 lag is 80 ms, above 10 ms; worker 2 was lost"
 
 
@@ -427,6 +427,33 @@ def test_one_limit_speaks_for_itself() -> None:
 def test_a_gate_without_a_limit_is_a_mistake() -> None:
     with pytest.raises(ValueError, match=r"^a latency gate without a limit; write one, such as p95: {below: 200ms}$"):
         judge_limits({}, FAST, WHOLE)
+
+
+# --- limits that are none ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -0.2, 0.0])
+def test_a_latency_limit_that_nothing_breaks_is_refused(seconds: float) -> None:
+    """No latency is above what is not a number, so a hung server would pass it."""
+    with pytest.raises(ValueError, match=rf"^a latency limit of {seconds} s; it has to be above 0 and finite$"):
+        QuantileBelow(0.95, seconds)
+
+
+@pytest.mark.parametrize("q", [math.nan, -0.5, 0.0, 1.0, 95.0])
+def test_a_quantile_that_is_none_is_refused(q: float) -> None:
+    with pytest.raises(ValueError, match=rf"^a quantile of {q}; it has to be between 0 and 1, such as 0.95$"):
+        QuantileBelow(q, 0.2)
+
+
+@pytest.mark.parametrize("share", [math.nan, math.inf, -0.01, 0.0, 1.01])
+def test_a_share_of_errors_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match=rf"^a limit of {share} for the share of errors; it has to be above 0, and at"):
+        ErrorsBelow(share)
+
+
+def test_a_number_of_errors_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^at most -1 errors; it has to be a number from 0 on$"):
+        ErrorsAtMost(-1)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------

@@ -205,3 +205,34 @@ def test_candidates_clearly_on_one_side_are_told_apart() -> None:
     bad = [judged(*noisy(random, 1000, factor=1.35), limit).verdict for _ in range(20)]
     assert good.count(Verdict.PASSED) >= 18
     assert bad.count(Verdict.BREACHED) >= 18
+
+
+@pytest.mark.parametrize(
+    "effect", [Effect(math.nan, 0.0), Effect(math.inf, 0.0), Effect(0.0, math.nan), Effect(-0.1, 0.0)]
+)
+def test_an_allowance_that_is_no_number_is_refused(effect: Effect) -> None:
+    """Whatever the candidate takes is less than infinitely worse."""
+    with pytest.raises(ValueError, match=r" may be worse; both have to be finite and not negative$"):
+        WorseBy(0.95, effect)
+
+
+def test_a_quantile_of_a_comparison_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^a quantile of 95; it has to be between 0 and 1, such as 0.95$"):
+        WorseBy(95, Effect(0.1, 0.0))
+
+
+def test_two_arms_that_hang_are_no_pass_and_no_breach() -> None:
+    hung = answers(censored=[5.0] * 2000, rate=25.0)
+    result = judge_worse(P95, hung, hung, WHOLE)
+    assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, Reason.UNPROVEN)
+
+
+@pytest.mark.parametrize("broken", ["failed", "censored"])
+def test_a_control_that_fails_lets_nobody_pass(broken: str) -> None:
+    """One in ten of the control fails, however fast or slow: then nobody knows its p95."""
+    random = seeded()
+    good, candidate = noisy(random, 2000)
+    assert judge_worse(P95, good, candidate, WHOLE).verdict is Verdict.PASSED
+    for seconds in (0.001, 30.0):
+        control = answers(**{"ok": [one for _, one in good.ok[200:]], broken: [seconds] * 200, "rate": 25.0})
+        assert judge_worse(P95, control, candidate, WHOLE).verdict is Verdict.INCONCLUSIVE

@@ -21,6 +21,9 @@ from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken
 LEAST = 5.0
 """Seconds: time scales make no load shorter than this, nor than twice what its limits need."""
 
+_LEAST_DOUBT = 1e-13
+"""What may go wrong is not halved below this: a confidence of 1 proves nothing, and cannot be computed with."""
+
 Variables: TypeAlias = Mapping[str, str]
 
 
@@ -81,7 +84,7 @@ class LoadTerms:
         Whoever repeats a load until it passes buys chances: each further one since a flip has half of what the one
         before it had to go wrong, so that all of them together add no more than one alone.
         """
-        asked, sure = self.asked, self.confidence
+        asked, doubt = self.asked, None if self.confidence is None else 1 - self.confidence
         limits = {name: _limit(limit, q) for name, q, limit in asked.quantiles()}
         if asked.errors is not None:
             limits["errors"] = _error_limit(asked.errors)
@@ -89,7 +92,7 @@ class LoadTerms:
             limits=limits,
             name=asked.name,
             kind=asked.of,
-            confidence=None if sure is None else 1 - (1 - sure) / 2 ** (self.turn - 1),
+            confidence=None if doubt is None else 1 - max(doubt * 0.5 ** (self.turn - 1), min(doubt, _LEAST_DOUBT)),
             budget=asked.extend * self.shortened,
         )
 

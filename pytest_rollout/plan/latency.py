@@ -132,11 +132,12 @@ class Latency(Strict):
             yield "errors", round(1 - self.errors.below, 12)
 
     def fewest(self, q: float, confidence: float | None) -> int:
-        """Return how many requests a limit of a quantile needs for a pass without an extension."""
+        """Return how many requests a limit of a quantile needs to pass at its planned end, of both arms together."""
+        arms = 2 if self.paired else 1
         if confidence is None:
-            return 1
+            return arms
         run = Run(model=Model.OPEN, whole=True, seconds=0.0, patience=0.0, confidence=confidence, budget=self.extend)
-        return order.fewest(q, run.certainty)
+        return arms * order.fewest(q, run.certainty)
 
     @model_validator(mode="after")
     def _a_load(self) -> Self:

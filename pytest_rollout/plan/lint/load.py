@@ -25,15 +25,18 @@ def load_findings(gate: Gate, place: KeyPath) -> Iterator[Finding]:
             "give it a rate",
         )
         return
+    if asked.of == "request":
+        return  # how many of them an arrival makes only the locustfile knows
+    longest = asked.duration + asked.extend
     for key, q in asked.inferred():
         needed = asked.fewest(q, gate.confidence)
-        if asked.rate * asked.duration < needed:
+        if asked.rate * longest < needed:
             yield Finding(
                 "error",
                 "cannot-pass",
                 (*where, key),
                 f"{key} needs {needed:,} requests at least, all of them good; {asked.rate:g} a second for "
-                f"{format_duration(asked.duration)} are about {asked.rate * asked.duration:,.0f}",
+                f"{format_duration(longest)} are about {asked.rate * longest:,.0f}",
                 f"make it {_minutes(needed / asked.rate)} or longer, or raise the rate",
             )
 

@@ -15,7 +15,7 @@ LAYERS = (
     {"sources", "evidence", "publish", "golden", "flags", "load"},
     {
         *("sandbox", "target", "gathering", "canary", "look", "stage", "replay", "live"),
-        *("archive", "flag_state", "heartbeat", "schedule", "playbook"),
+        *("archive", "flag_state", "heartbeat", "schedule", "playbook", "latency", "load_runner"),
     },
     {"plugin"},
     {"cli", "commands"},

@@ -726,11 +726,11 @@ def test_every_cut_is_noticed(file: Path) -> None:
         (packed('{"version": 1, "now": NaN}'), "not an evidence bundle: NaN is not a number"),
         (packed(b"\xff\xfe{}"), "not an evidence bundle: "),
         (packed("[" * 100_000), "not an evidence bundle: maximum recursion depth exceeded"),
-        (packed("[]"), "an evidence bundle of version None, and 2 is known here"),
-        (packed("{}"), "an evidence bundle of version None, and 2 is known here"),
-        (packed('{"version": 1}'), "an evidence bundle of version 1, and 2 is known here"),
-        (packed('{"version": "1"}'), "an evidence bundle of version '1', and 2 is known here"),
-        (packed('{"version": true}'), "an evidence bundle of version True, and 2 is known here"),
+        (packed("[]"), "an evidence bundle of version None, and 3 is known here"),
+        (packed("{}"), "an evidence bundle of version None, and 3 is known here"),
+        (packed('{"version": 1}'), "an evidence bundle of version 1, and 3 is known here"),
+        (packed('{"version": "1"}'), "an evidence bundle of version '1', and 3 is known here"),
+        (packed('{"version": true}'), "an evidence bundle of version True, and 3 is known here"),
     ],
 )
 def test_what_is_no_bundle(file: Path, data: bytes, said: str) -> None:

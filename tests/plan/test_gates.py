@@ -21,7 +21,7 @@ stages:
     gates:
       - {id: a, %s}
 """
-KINDS = "attestation, baseline, burn, canary, counter, golden, promql, quantile, ratio, unproven"
+KINDS = "attestation, baseline, burn, canary, counter, golden, latency, promql, quantile, ratio, unproven"
 NO_SHARE = "is not a share; write per cent, such as 0.5% or 99%"
 NO_DURATION = "is not a duration; write a number with a unit, such as 120ms, 30s, 15m, 2h, 7d"
 NO_COUNT = "is not a count; write a whole number, such as 0"

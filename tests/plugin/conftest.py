@@ -24,8 +24,9 @@ from tests.plugin.fakes import FakeWorld, fake_world
 for _module in ("httpcore", "httpx", "prometheus_client", "promql_parser", "sqlalchemy.dialects.sqlite", "yaml"):
     importlib.import_module(_module)
 for _found in pkgutil.walk_packages(pytest_rollout.__path__, "pytest_rollout."):
-    with suppress(ImportError):  # of an extra that is not installed
-        importlib.import_module(_found.name)
+    if ".injected" not in _found.name:  # it belongs to Locust's process, and gevent would patch this one
+        with suppress(ImportError):  # of an extra that is not installed
+            importlib.import_module(_found.name)
 
 DEADLINE = 60
 """Seconds that one inner run may take."""

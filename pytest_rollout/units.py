@@ -27,7 +27,7 @@ def parse_rate(text: object) -> float:
     """Return events per second from ``50/s`` or ``600/min``. Raises ValueError with a suggestion."""
     if isinstance(text, str) and (found := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|min|h)\s*", text)):
         rate = float(found[1]) / {"s": 1, "min": 60, "h": 3600}[found[2]]
-        if rate > 0:
+        if 0 < rate < math.inf:
             return rate
     raise ValueError(f"{text!r} is not a rate; write how many in which time, such as 50/s or 600/min")
 

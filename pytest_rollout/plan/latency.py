@@ -13,7 +13,8 @@ from pytest_rollout.judge.load_run import Model, Run
 from pytest_rollout.plan.strict import Duration, Rate, Share, Strict, wrong
 
 QUANTILES = ("p50", "p90", "p95", "p99", "p99.9")
-_ADDRESS = re.compile(r"[^\s:/]+:\d{1,5}")
+_ADDRESS = re.compile(r"[^\s:/]+:([1-9]\d{0,4})")
+_LAST_PORT = 65_535
 
 
 class LatencyLimit(Strict):
@@ -152,7 +153,8 @@ class Latency(Strict):
         return self._sound_crowd()
 
     def _sound_crowd(self) -> Self:
-        if self.bind is not None and not (self.workers and _ADDRESS.fullmatch(self.bind)):
+        found = _ADDRESS.fullmatch(self.bind or "")
+        if self.bind is not None and not (self.workers and found and int(found[1]) <= _LAST_PORT):
             raise wrong("bind", "'bind' is an address and a port, such as 10.0.0.5:5557, and goes with 'workers'")
         if self.users is not None and self.users < self.workers:
             raise wrong("users", "every worker needs a user")

@@ -48,7 +48,7 @@ class QuantileBelow:
 
     def __post_init__(self) -> None:
         """Refuse what nothing could break: no latency is above a limit that is not a number. Raises ValueError."""
-        order.slower(self.q)
+        order.check(self.q)
         if not 0 < self.limit < math.inf:
             raise ValueError(f"a latency limit of {self.limit} s; it has to be above 0 and finite")
 

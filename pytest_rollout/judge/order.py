@@ -23,13 +23,14 @@ class Between(NamedTuple):
     high: float
 
 
-def slower(q: float) -> float:
-    """Return the share of values above the q-quantile, without the rounding of ``1 - q``.
-
-    Raises ValueError for a q that is not between 0 and 1: every value is above the 0-quantile, and none above the other.
-    """
+def check(q: float) -> None:
+    """Raise ValueError for a quantile that nothing could be above, or everything."""
     if not 0 < q < 1:
         raise ValueError(f"a quantile of {q}; it has to be between 0 and 1, such as 0.95")
+
+
+def slower(q: float) -> float:
+    """Return the share of values above the q-quantile, without the rounding of ``1 - q``."""
     return float(1 - Fraction(repr(q)))
 
 

@@ -44,7 +44,7 @@ class WorseBy:
 
     def __post_init__(self) -> None:
         """Refuse what nothing could break. Raises ValueError."""
-        order.slower(self.q)
+        order.check(self.q)
         if not (0 <= self.effect.relative < math.inf and 0 <= self.effect.absolute < math.inf):
             raise ValueError(f"{self.effect} may be worse; both have to be finite and not negative")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shlex
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pytest_rollout.errors import LoadError
-from pytest_rollout.load.order import REFUSAL, RESULT, SO_FAR, VARIABLE, LoadOrder
+from pytest_rollout.load.order import REFUSAL, RESULT, SO_FAR, VARIABLE, LoadOrder, without_secrets
 from pytest_rollout.load.result import LoadResult, read
 from pytest_rollout.process import Bounds, StopRequest, run_bounded
 
@@ -22,14 +23,19 @@ LOCUST = "ROLLOUT_LOCUST"
 """The environment variable that names another locust command, such as one of a virtual environment of its own."""
 START_UP = 20.0
 """Seconds that Locust may take to start, and as many to end, beside the run itself."""
+_ORDER = "order.json"
 LOOPBACK = "127.0.0.1"
 LOOK_EVERY = 2.0
 Look: TypeAlias = Callable[[LoadResult], bool]
 RECORDER = Path(__file__).parent / "injected" / "recorder.py"
 """What Locust loads behind the user's file; a worker that joins from elsewhere needs it too: ``-f user.py,<this>``."""
+_HERE = ["--headless", "--exit-code-on-error", "0", "--processes", "0", "--tags", "--exclude-tags"]
+"""What a locust.conf may not change; without tags all tasks are run."""
 _USUAL_ENDS = (0, 1, None)
 """Exit codes; None: it was stopped; 1: Locust's for failed requests, and a locustfile's for what it likes."""
 _TAIL = 12
+_TABLE = re.compile(r"\|.*\||-\|-|( +\d+){6}$|^(Response time percentiles|Type +Name)")
+"""A line of one of the tables that Locust ends with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,8 @@ def run(order: LoadOrder, site: Site, look: Look | None = None) -> LoadResult:
     ``look`` gets what was seen so far, every few seconds; if it returns True, the run is stopped.
     """
     site.folder.mkdir(parents=True, exist_ok=True)
-    for old in (RESULT, SO_FAR, REFUSAL):
+    site.folder.chmod(0o700)  # names and errors of requests may tell what is nobody's business
+    for old in (_ORDER, RESULT, SO_FAR, REFUSAL):
         (site.folder / old).unlink(missing_ok=True)
     order = replace(
         order,
@@ -66,13 +73,13 @@ def run(order: LoadOrder, site: Site, look: Look | None = None) -> LoadResult:
         locustfile=str(Path(order.locustfile).resolve()),
         look_every=LOOK_EVERY if look else 0.0,
     )
-    paper = site.folder / "order.json"
-    paper.touch(mode=0o600)  # it may hold headers that are nobody's business
+    paper = site.folder / _ORDER
+    paper.touch(mode=0o600)  # it may hold headers, too
     paper.write_text(order.to_json())
     try:
         code = _Launch(order, site, paper, _stopping(order, site, look)).run()
     finally:
-        paper.unlink()
+        paper.unlink(missing_ok=True)
     return _outcome(order, site, code)
 
 
@@ -126,8 +133,9 @@ class _Launch:
         site = self.site
         command = site.env.get(LOCUST)
         argv = shlex.split(command) if command else [sys.executable, "-m", "locust"]
-        argv += ["-f", f"{self.order.locustfile},{RECORDER}", "--headless", "--exit-code-on-error", "0", *options]
-        env = {**site.env, VARIABLE: str(self.paper)}
+        argv += ["-f", f"{self.order.locustfile},{RECORDER}", *_HERE, *options]
+        env = {name: value for name, value in site.env.items() if not name.startswith("LOCUST_")}
+        env[VARIABLE] = str(self.paper)
         bounds = Bounds(self.order.limit + START_UP + site.patience, stopped)
         try:
             return run_bounded(argv, cwd=site.cwd, env=env, output=site.folder / log, bounds=bounds)
@@ -147,8 +155,10 @@ def _outcome(order: LoadOrder, site: Site, code: int | None) -> LoadResult:
 
 
 def _tail(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()[-_TAIL:] if log.exists() else []
-    return "\n    ".join(["; its last words:", *lines]) if lines else ""
+    """Return the end of a log, without Locust's tables."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    words = [line for line in lines if line.strip() and not _TABLE.search(line)][-_TAIL:]
+    return without_secrets("\n    ".join(["; its last words:", *words])) if words else ""
 
 
 def free_port() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from pytest_rollout.judge.paired import WorseBy, judge_worse
 from pytest_rollout.load.answers import answers
 from pytest_rollout.load.result import LoadResult
 from pytest_rollout.load.soundness import unsound
-from pytest_rollout.verdict import CheckResult
+from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken
 
 CONTROL, CANDIDATE = "control", "candidate"
 _UNTIMED = 20.0
@@ -47,7 +47,14 @@ Runs: TypeAlias = Sequence[LoadResult]
 
 def judge_load(runs: Runs, demand: Demand) -> CheckResult:
     """Judge a load run by all limits of a gate. It may still run, or have been stopped: then it can only breach."""
-    return together(judge_each(runs, demand))
+    if said := "; ".join(_not_one(runs)):
+        return broken(Reason.EVIDENCE, said)
+    found = together(judge_each(runs, demand))
+    stopped = [part for result in runs for part in result.parts if part.ended == "stopped"]
+    if not stopped or found.verdict is Verdict.BREACHED:
+        return found
+    said = f"the load generator {stopped[0].worker} was stopped before its time: {stopped[0].why}"
+    return broken(Reason.BENT_GENERATOR, said, window=found.window, samples=found.samples)
 
 
 def judge_each(runs: Runs, demand: Demand) -> dict[str, CheckResult]:
@@ -64,6 +71,22 @@ def chosen(runs: Runs, demand: Demand, arm: str | None = None) -> Answers:
 def kind(runs: Runs, demand: Demand) -> str:
     """Return whether arrivals or requests are judged: ``transaction`` or ``request``."""
     return demand.kind or ("request" if runs[0].tail_is_lower_bound else "transaction")
+
+
+def _not_one(runs: Runs) -> Iterator[str]:
+    """Yield why runs are not a load and its extensions, all of them: those that are missing may be the bad ones."""
+    if not runs:
+        yield "there is no load run; make one"
+    if [result.asked.seed for result in runs] != list(range(len(runs))):
+        yield "a load run is missing among those that extend one another; judge all of them, or run the load again"
+    if any(_terms(result) != _terms(runs[0]) for result in runs):
+        yield "the load runs were made by other locustfiles or orders; run the load again"
+
+
+def _terms(result: LoadResult) -> dict[str, object]:
+    """Return what a run and its extensions have in common."""
+    asked = result.asked.model_dump(exclude={"duration", "seed", "run", "look_every"})
+    return asked | {"sha256": result.locustfile_sha256}
 
 
 def whole(runs: Runs) -> bool:

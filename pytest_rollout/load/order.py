@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self, TypeAlias
@@ -17,6 +18,8 @@ VARIABLE = "ROLLOUT_LOAD"
 RESULT, SO_FAR, REFUSAL = "result.json", "so_far.json", "refusal.txt"
 """What the run leaves beside the order: the result document; the same of the time until now; why there is none."""
 SCHEMA = 1
+_CREDENTIALS = re.compile(r"//[^/\s?#@]*@")
+_QUERY = re.compile(r"(?<=\S)\?[^\s'\")>]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class LoadOrder:
     arms: tuple[Arm, ...] = ()
     """Two: control and candidate, interleaved in random order within each pair of arrivals."""
     seed: int = 0
+    """Which arrivals: 0, and 1, 2, ... for runs that extend it, so that none of them is taken for the whole."""
     most_in_flight: int = 2000
     """Arrivals beyond these wait, and their waiting counts."""
     workers: int = 0
@@ -62,10 +66,12 @@ class LoadOrder:
     def __post_init__(self) -> None:
         if (self.rate is None) == (self.users is None):
             raise ValueError("a load run has either a rate (open arrivals) or users (closed model)")
-        if not self.duration > 0 or (self.rate is not None and not 0 < self.rate < math.inf):
+        if not 0 < self.duration < math.inf or (self.rate is not None and not 0 < self.rate < math.inf):
             raise ValueError("a load run needs a duration and a rate above 0")
-        if min(self.warm_up, self.drain) < 0 or (self.users is not None and self.users < max(1, self.workers)):
-            raise ValueError("warm-up and drain cannot be negative, and every worker needs a user")
+        if not (0 <= self.warm_up < math.inf and 0 <= self.drain < math.inf):
+            raise ValueError("warm-up and drain of a load run have to be finite, and cannot be negative")
+        if min(self.workers, self.most_in_flight - 1) < 0 or (self.users is not None and self.users < self.processes):
+            raise ValueError("a load run needs room for one arrival, and a user for every worker")
         if self.arms and (len(self.arms) != 2 or self.rate is None):  # noqa: PLR2004 - a pair
             raise ValueError("a paired run has two arms and open arrivals")
 
@@ -131,6 +137,11 @@ class LoadOrder:
         """Return the order without what may be secret: the headers of the arms, and credentials in addresses."""
         arms = tuple(Arm(arm.name, arm.host and _without_credentials(arm.host)) for arm in self.arms)
         return asdict(replace(self, host=_without_credentials(self.host), arms=arms))
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without what is secret in the addresses that it names: credentials, and what is asked for."""
+    return _QUERY.sub("?...", _CREDENTIALS.sub("//", text))
 
 
 def _without_credentials(address: str) -> str:

@@ -62,8 +62,13 @@ def _lost_samples(result: LoadResult) -> Iterator[str]:
             yield f"samples of the load generator {part.worker} are missing"
         elif result.asked.rate is not None and arrivals != part.counts.started:
             yield f"the load generator {part.worker} has lost {part.counts.started - arrivals} arrivals"
-    if not sum(_samples(part, "request") for part in result.parts):
+    if _was_due(result) and not sum(_samples(part, "request") for part in result.parts):
         yield "no request was made; see what the locustfile logs"
+
+
+def _was_due(result: LoadResult) -> bool:
+    """Whether there was anything to do; if not, the judge says so."""
+    return result.asked.rate is None or result.due > 0
 
 
 def _samples(part: Part, kind: str) -> int:
@@ -73,8 +78,9 @@ def _samples(part: Part, kind: str) -> int:
 def _bent(result: LoadResult, limit: float | None, quantile: float) -> Iterator[str]:
     """A generator that is late measures itself."""
     lag, most = result.lag, max(LEAST_LAG, LAG_SHARE * (limit or 0.0))
-    if lag is None:
+    if lag is None and _was_due(result):
         yield "a load generator does not know how late it was"
+    if lag is None:
         return
     late, name = (lag.p99, "p99") if quantile <= _P99 else (lag.p999, "p99.9")
     if late > most:

@@ -234,5 +234,6 @@ def test_a_control_that_fails_lets_nobody_pass(broken: str) -> None:
     good, candidate = noisy(random, 2000)
     assert judge_worse(P95, good, candidate, WHOLE).verdict is Verdict.PASSED
     for seconds in (0.001, 30.0):
-        control = answers(**{"ok": [one for _, one in good.ok[200:]], broken: [seconds] * 200, "rate": 25.0})
+        ok, rest = [one for _, one in good.ok[200:]], [seconds] * 200
+        control = answers(ok, failed=rest, rate=25.0) if broken == "failed" else answers(ok, censored=rest, rate=25.0)
         assert judge_worse(P95, control, candidate, WHOLE).verdict is Verdict.INCONCLUSIVE

@@ -8,6 +8,7 @@ import json
 import zlib
 from array import array
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -52,7 +53,8 @@ def hung(_number: int) -> tuple[Outcome, float]:
 def so_far(there: LoadResult, ended: str = "running") -> LoadResult:
     """Return a result as that of a run that goes on."""
     changed = json.loads(there.model_dump_json())
-    return _read(changed | {"parts": [part | {"ended": ended} for part in changed["parts"]]})
+    why = "Locust was stopped" if ended == "stopped" else ""
+    return _read(changed | {"parts": [part | {"ended": ended, "why": why} for part in changed["parts"]]})
 
 
 def _read(raw: dict[str, Any]) -> LoadResult:
@@ -88,10 +90,17 @@ def test_who_is_in_flight_while_it_runs_has_not_failed_yet() -> None:
     assert not whole([running])
 
 
-@pytest.mark.parametrize("ended", ["running", "stopped"])
-def test_a_run_without_its_end_never_passes(ended: str) -> None:
-    found = judge_load([so_far(result(ORDER, outcome=good), ended)], DEMAND)
+def test_a_run_without_its_end_never_passes() -> None:
+    found = judge_load([so_far(result(ORDER, outcome=good))], DEMAND)
     assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, Reason.WINDOW_NOT_ELAPSED)
+
+
+def test_a_run_that_was_stopped_has_breached_or_is_an_error() -> None:
+    """A locustfile that ends Locust, or a signal: no more requests come, so there is nothing to wait for."""
+    found = judge_load([so_far(result(ORDER, outcome=good), "stopped")], DEMAND)
+    assert (found.verdict, found.reason) == (Verdict.ERROR, Reason.BENT_GENERATOR)
+    assert found.message == "the load generator host/0 was stopped before its time: Locust was stopped"
+    assert judge_load([so_far(result(ORDER, outcome=hung), "stopped")], DEMAND).verdict is Verdict.BREACHED
 
 
 def test_a_late_generator_is_an_error_by_the_least_limit() -> None:
@@ -121,9 +130,40 @@ def test_a_run_and_its_extension_are_judged_as_one() -> None:
     first = result(ORDER, outcome=lambda number: ("ok", 0.5 if number % 400 == 7 else 0.04))
     alone = judge_load([first], demand)
     assert alone.verdict is Verdict.INCONCLUSIVE
-    more = judge_load([first, result(ORDER, outcome=good)], demand)
+    more = judge_load([first, result(replace(ORDER, seed=1), outcome=good)], demand)
     assert (more.samples, more.derivation["extended_by"]) == (2000, 10.0)
     assert more.derivation["rule"] == "beta-binomial mixture, time-uniform, stretch 1"
+
+
+def test_a_run_that_is_taken_from_its_extensions_is_missed() -> None:
+    """The first one may have been the bad one."""
+    first = result(ORDER, outcome=bad)
+    second, third = (result(replace(ORDER, seed=seed, duration=5.0), outcome=good) for seed in (1, 2))
+    assert judge_load([first, second, third], DEMAND).verdict is Verdict.BREACHED
+    lost = "a load run is missing among those that extend one another; judge all of them, or run the load again"
+    for runs in ([second], [second, third], [first, third], [first, second, second], [first, first]):
+        found = judge_load(runs, DEMAND)
+        assert (found.verdict, found.reason, found.message) == (Verdict.ERROR, Reason.EVIDENCE, lost)
+
+
+@pytest.mark.parametrize("other", [{"rate": 50.0}, {"host": "http://elsewhere"}, {"arrivals": "poisson"}])
+def test_an_extension_of_another_run_is_none(other: dict[str, Any]) -> None:
+    found = judge_load([result(ORDER), result(replace(ORDER, seed=1, **other))], DEMAND)
+    assert found.message == "the load runs were made by other locustfiles or orders; run the load again"
+
+
+def test_no_run_is_an_error() -> None:
+    found = judge_load([], DEMAND)
+    assert (found.verdict, found.message) == (Verdict.ERROR, "there is no load run; make one")
+
+
+def test_a_schedule_without_arrivals_is_no_data() -> None:
+    empty = result(replace(ORDER, rate=0.1, duration=1.0, arrivals="poisson", warm_up=0.0))
+    assert empty.due == 0
+    changed = json.loads(empty.model_dump_json())
+    changed["parts"][0]["lag"] = None
+    found = judge_load([_read(changed)], DEMAND)
+    assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, Reason.NO_DATA)
 
 
 def test_a_paired_run_is_judged_on_the_difference() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from pytest_rollout.load.order import Arm, LoadOrder
+from pytest_rollout.load.order import Arm, LoadOrder, without_secrets
 
 ARMS = (Arm("control", "http://u:s3cret@a.test/x", {"authorization": "s3cret"}), Arm("candidate"))
 
@@ -60,17 +60,38 @@ def test_an_order_travels_whole_and_is_shown_without_secrets() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://me:s3cret@a.test/x?token=s3cret&y=1", "http://a.test/x?..."),
+        ("/orders?token=s3cret", "/orders?..."),
+        ("URL http://a.test/?token=s3cret: code=500", "URL http://a.test/?... code=500"),
+        ("refused with url: /?a=s3cret (by X(1))", "refused with url: /?... (by X(1))"),
+        ("has the agent open ones?", "has the agent open ones?"),
+        ("/mail/me@a.test", "/mail/me@a.test"),
+    ],
+)  # fmt: skip
+def test_what_is_secret_in_addresses_is_left_out(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
     ("asked", "message"),
     [
         ({"users": 3}, "a load run has either a rate (open arrivals) or users (closed model)"),
         ({"rate": None}, "a load run has either a rate (open arrivals) or users (closed model)"),
         ({"rate": 0.0}, "a load run needs a duration and a rate above 0"),
         ({"duration": float("nan")}, "a load run needs a duration and a rate above 0"),
-        ({"drain": -1.0}, "warm-up and drain cannot be negative, and every worker needs a user"),
+        ({"duration": float("inf")}, "a load run needs a duration and a rate above 0"),
+        ({"drain": -1.0}, "warm-up and drain of a load run have to be finite, and cannot be negative"),
+        ({"warm_up": float("nan")}, "warm-up and drain of a load run have to be finite, and cannot be negative"),
+        ({"drain": float("inf")}, "warm-up and drain of a load run have to be finite, and cannot be negative"),
         (
             {"rate": None, "users": 1, "workers": 2},
-            "warm-up and drain cannot be negative, and every worker needs a user",
+            "a load run needs room for one arrival, and a user for every worker",
         ),
+        ({"rate": None, "users": 0}, "a load run needs room for one arrival, and a user for every worker"),
+        ({"workers": -1}, "a load run needs room for one arrival, and a user for every worker"),
+        ({"most_in_flight": 0}, "a load run needs room for one arrival, and a user for every worker"),
         ({"arms": ARMS[:1]}, "a paired run has two arms and open arrivals"),
         ({"arms": ARMS, "rate": None, "users": 3}, "a paired run has two arms and open arrivals"),
     ],

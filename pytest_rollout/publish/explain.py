@@ -12,7 +12,11 @@ from pytest_rollout.verdict import CheckResult
 
 _MOMENTS = frozenset({"at", "after", "started_at", "changed_at"})
 _SHARES = frozenset({"confidence", "high", "low", "share"})
-_DURATIONS = frozenset({"high_bound", "longest_gap", "low_bound"})
+_DURATIONS = frozenset(
+    {"high_bound", "lag_p99", "latency", "longest_gap", "low_bound", "p50", "p90", "p95", "p99", "p99.9"}
+)
+_LONGEST = 300
+"""Characters; what is longer is for machines."""
 _BY_NAME = frozenset({"coverage", "each", "pairs"})
 """Their keys are names of things, not of numbers: they stay as they are."""
 
@@ -92,7 +96,11 @@ def _plain(key: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return _number(key, value)
-    return "-" if value in (None, "") else _line(str(value))
+    return "-" if value in (None, "") else _text(_line(str(value)))
+
+
+def _text(line: str) -> str:
+    return line if len(line) <= _LONGEST else f"{len(line):,} characters, in the verdict file"
 
 
 def _number(key: str, value: float) -> str:

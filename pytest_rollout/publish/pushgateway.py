@@ -23,6 +23,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pytest_rollout.errors import PublishError
+from pytest_rollout.publish.load_metrics import load_metrics
 from pytest_rollout.publish.spool import Payload, Spool
 from pytest_rollout.verdict import Decision, Verdict
 
@@ -99,6 +100,7 @@ def _metrics(stage: Mapping[str, Any], finished_at: float) -> Iterator[Metric]:
         yield f"rollout_check_{what}", f"{text}, in the unit named.", ("check", "unit"), rows
     samples = [((c["id"],), c["samples"]) for c in checks]
     yield "rollout_check_samples", "How many observations decided.", ("check",), samples
+    yield from load_metrics(checks)
     duration = None if started is None else finished_at - started
     yield "rollout_last_run_timestamp_seconds", "When the last run ended.", (), [((), finished_at)]
     yield "rollout_last_run_duration_seconds", "How long the last run took.", (), [((), duration)]

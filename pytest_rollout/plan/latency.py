@@ -123,7 +123,7 @@ class Latency(Strict):
         """Yield each percentile that has a limit: its name, the share it stands for, and the limit."""
         for name, key in self._FIELDS.items():
             if (limit := getattr(self, key)) is not None:
-                yield name, float(name[1:]) / 100, limit
+                yield name, round(float(name[1:]) / 100, 6), limit
 
     def inferred(self) -> Iterator[tuple[str, float]]:
         """Yield each limit that is inferred from a sample, as a quantile; few failures are many good ones."""

@@ -17,7 +17,7 @@ from pytest_rollout.errors import LoadError
 from pytest_rollout.latency import Load, LoadTerms, is_bent, judge_latency
 from pytest_rollout.load import engine
 from pytest_rollout.load.engine import LOCUST, Site
-from pytest_rollout.load.judged import extension, judge_each, judge_load
+from pytest_rollout.load.judged import judge_each, judge_load
 from pytest_rollout.load.order import LoadOrder
 from pytest_rollout.load.report import picture
 from pytest_rollout.load.result import LoadResult
@@ -119,12 +119,12 @@ class _Making:
             path = self.runner.locustfile(self.terms.asked.locustfile)
             order = self.terms.order(str(path), self.runner.host, self.runner.variables)
             while True:
-                runs.append(self._run(order, runs))
+                runs.append(self._run(replace(order, seed=len(runs)), runs))
                 result = judge_load(runs, demand)
                 if result.reason is not Reason.TOO_FEW_SAMPLES or not result.ready_in:
                     return Load(begun=begun, runs=tuple(runs))
                 left = demand.budget - sum(run.asked.duration for run in runs[1:])
-                order = extension(order, runs, min(max(ceil(result.ready_in), _SHORTEST_EXTENSION), left))
+                order = replace(order, duration=min(max(ceil(result.ready_in), _SHORTEST_EXTENSION), left))
         except (LoadError, OSError) as exc:
             return Load(begun=begun, runs=tuple(runs), fault=str(exc))
 
@@ -136,7 +136,7 @@ class _Making:
             return judge_load([*before, so_far], demand).verdict is Verdict.BREACHED
 
         self.tell(f"{self.name}: load for {format_duration(order.warm_up + order.duration)}")
-        return engine.run(order, self.runner.site(self.folder / str(len(before) + 1), self.terms), look)
+        return engine.run(order, self.runner.site(self.folder / str(order.seed + 1), self.terms), look)
 
 
 def _progress(so_far: LoadResult) -> str:

@@ -13,12 +13,14 @@ from pytest_rollout.units import (
     parse_count,
     parse_duration,
     parse_number,
+    parse_rate,
     parse_share,
 )
 
 NO_DURATION = "{!r} is not a duration; write a number with a unit, such as 120ms, 30s, 15m, 2h, 7d"
 NO_SHARE = "{!r} is not a share; write per cent, such as 0.5% or 99%"
 NO_COUNT = "{!r} is not a count; write a whole number, such as 0"
+NO_RATE = "{!r} is not a rate; write how many in which time, such as 50/s or 600/min"
 NO_NUMBER = "{!r} is not a number; this gate compares a bare value, write it without a unit"
 
 
@@ -72,6 +74,31 @@ def test_what_is_not_a_share_is_refused_with_a_suggestion(text: object) -> None:
 @pytest.mark.parametrize("text", ["100.1%", "101%", "500%"])
 def test_more_than_everything_is_refused(text: str) -> None:
     assert refusal(parse_share, text) == f"{text!r} is more than 100%"
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("50/s", 50.0), ("0.5/s", 0.5), ("600/min", 10.0), ("90/h", 0.025), (" 50 / s ", 50.0), ("1/min", 1 / 60)],
+)
+def test_rates_are_read_into_events_per_second(text: str, rate: float) -> None:
+    assert parse_rate(text) == pytest.approx(rate, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "50", "50/", "/s", "0/s", "0.0/min", "-1/s", "1e3/s", "50/m", "50/d", "50/ms", "50/s/s", "50 per s"),
+        "9" * 400 + "/s",
+        50,
+        50.0,
+        True,
+        None,
+        ["50/s"],
+    ],
+    ids=lambda text: repr(text)[:12],
+)
+def test_what_is_not_a_rate_is_refused_with_a_suggestion(text: object) -> None:
+    assert refusal(parse_rate, text) == NO_RATE.format(text)
 
 
 def test_counts_are_whole_numbers() -> None:

@@ -13,6 +13,7 @@ from pytest_rollout.plugin.stash import attempt_key, plans_key, world_key
 from pytest_rollout.verdict import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_rollout.plan.gates import Gate
@@ -92,6 +93,14 @@ class Gates:
         """Assert the history of a canary, running it if it is due: ``canary("smoke", passes=2, across="30m")``."""
         return self._judge(canary={"name": name, **history})
 
+    def latency(self, locustfile: str, *, over: str, confidence: str = "95%", **asked: Any) -> CheckResult:
+        """Assert how long answers to a load take: ``latency("portal", rate="50/s", over="2m", p95={"below": "1s"})``.
+
+        ``over`` is the plan's ``for``, and ``p999`` its ``p99.9``, which no argument can be called.
+        """
+        keys = {"p99.9" if key == "p999" else key: value for key, value in asked.items()}
+        return self._judge(latency={"locustfile": locustfile, "for": over, **keys}, confidence=confidence)
+
     def _judge(self, **keys: Any) -> CheckResult:
         from pytest_rollout.look import FLAG_STATE
         from pytest_rollout.plugin.items import conclude
@@ -168,3 +177,9 @@ def _fault(error: Mapping[str, Any]) -> str:
 def rollout_gate(request: pytest.FixtureRequest) -> Gates:
     """Gate assertions for a Python test, judged like the gates of the plan."""
     return Gates(request)
+
+
+@pytest.fixture
+def rollout_latency(rollout_gate: Gates) -> Callable[..., CheckResult]:
+    """Assert the latency of answers to a load, as ``rollout_gate.latency`` does."""
+    return rollout_gate.latency

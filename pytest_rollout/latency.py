@@ -15,7 +15,7 @@ from pytest_rollout.load.order import Arm, LoadOrder
 from pytest_rollout.load.report import told
 from pytest_rollout.load.result import LoadResult
 from pytest_rollout.plan.latency import ErrorLimit, Latency, LatencyLimit, Side
-from pytest_rollout.plan.rollback import REFERENCE
+from pytest_rollout.plan.variables import Unset, filled
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken
 
 LEAST = 5.0
@@ -165,7 +165,7 @@ def _arm(name: str, side: Side, variables: Variables) -> Arm:
 
 
 def _filled(text: str, variables: Variables) -> str:
-    for name in REFERENCE.findall(text):
-        if not variables.get(name):
-            raise LoadError(f"the load needs the environment variable {name}, which is not set; export it")
-    return REFERENCE.sub(lambda found: variables[found[1]], text)
+    try:
+        return filled(text, variables)
+    except Unset as exc:
+        raise LoadError(f"the load needs the environment variable {exc.name}, which is not set; export it") from None

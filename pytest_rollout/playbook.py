@@ -15,8 +15,9 @@ from pytest_rollout.flags.turn import STABLE, Note, Pace, Turned, Wish, is_split
 from pytest_rollout.flags.writer import EVERYBODY, FlagWriter, Snapshot
 from pytest_rollout.judge.history import FlagReading, is_same
 from pytest_rollout.plan.model import Plan
-from pytest_rollout.plan.rollback import REFERENCE, Action, is_secret
+from pytest_rollout.plan.rollback import Action, is_secret
 from pytest_rollout.plan.strict import did_you_mean
+from pytest_rollout.plan.variables import Unset, filled
 from pytest_rollout.process import Bounds, run_bounded
 from pytest_rollout.publish.redact import without_userinfo
 from pytest_rollout.sources.flags import FlagReader
@@ -80,11 +81,10 @@ class Ground:
 
     def command(self, line: str) -> list[str]:
         """Return the words of a command line. Raises EnvironmentUnready for a variable that is not set."""
-        for name in REFERENCE.findall(line):
-            if not self.variables.get(name):
-                raise EnvironmentUnready(f"the environment variable {name} is not set; export it")
         try:
-            words = shlex.split(REFERENCE.sub(lambda found: self.variables[found[1]], line))
+            words = shlex.split(filled(line, self.variables))
+        except Unset as exc:
+            raise EnvironmentUnready(f"{exc}; export it") from None
         except ValueError as exc:
             raise EnvironmentUnready(f"{line!r} is no command line once its variables are filled in: {exc}") from exc
         if not words:

@@ -15,8 +15,8 @@ from pytest_rollout.errors import EnvironmentUnready, PlanError
 from pytest_rollout.plan.document import Document, KeyPath, read_document
 from pytest_rollout.plan.lint import offline_errors
 from pytest_rollout.plan.model import Environment, Plan
-from pytest_rollout.plan.rollback import REFERENCE
 from pytest_rollout.plan.strict import did_you_mean
+from pytest_rollout.plan.variables import Unset, filled
 
 _WORDS = {
     "model_type": "a mapping of keys to values is needed here",
@@ -82,13 +82,12 @@ class LoadedPlan:
             return {key: self._fill(item, (*where, key), variables) for key, item in value.items()}
         if not isinstance(value, str):
             return value
-        for name in REFERENCE.findall(value):
-            if not variables.get(name):
-                key = ".".join(str(part) for part in where)
-                raise EnvironmentUnready(
-                    self.document.error(where, f"{key} needs the environment variable {name}, which is not set")
-                )
-        return REFERENCE.sub(lambda found: variables[found[1]], value)
+        try:
+            return filled(value, variables)
+        except Unset as exc:
+            key = ".".join(str(part) for part in where)
+            said = f"{key} needs the environment variable {exc.name}, which is not set"
+            raise EnvironmentUnready(self.document.error(where, said)) from None
 
 
 def load_plan(path: Path) -> LoadedPlan:

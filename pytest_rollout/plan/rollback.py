@@ -9,9 +9,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from pytest_rollout.plan.strict import Duration, FlagValue, Name, Strict, wrong
+from pytest_rollout.plan.variables import references
 
-REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-"""How a plan names a variable."""
 _SECRET_NAME = re.compile(
     r"token|secret|passw|credential|apikey|_pwd|_pass|(?:^|_)(?:key|auth|jwt)(?:_|$)", re.IGNORECASE
 )
@@ -69,7 +68,7 @@ class Action(Strict):
             shlex.split(self.run)
         except ValueError as exc:
             raise wrong("run", f"{self.run!r} is no command line: {exc}") from None
-        for name in REFERENCE.findall(self.run):
+        for name in references(self.run):
             if is_secret(name):
                 said = f"everybody on the machine can read a command line, and {name} looks like a secret"
                 raise wrong("run", f"{said}; let the command read the variable itself, which it is given")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pytest_rollout.errors import LoadError
 from pytest_rollout.load.answers import answers
-from pytest_rollout.load.injected.book import Arrival, Book, Flight, Outcome, spread
+from pytest_rollout.load.injected.book import Arrival, Book, Flight, Lags, Outcome
 from pytest_rollout.load.order import Arm, LoadOrder
 from pytest_rollout.load.result import LoadResult, read
 from pytest_rollout.load.soundness import unsound
@@ -56,6 +56,22 @@ def test_answers_of_runs_that_follow_one_another_are_those_of_one() -> None:
     assert min(at for at, _ in both.ok) == 0
     assert 19 < max(at for at, _ in both.ok) < 20
     assert answers([made], "request").planned is None
+
+
+def test_arrivals_that_were_never_served_count_for_every_name() -> None:
+    """Behind a server that hangs they wait for their turn, and nobody knows what they would have asked."""
+    book = Book(10.0)
+    for at in range(10):
+        flight = Flight("GET", "/a", at, at, at, open=True)
+        unserved = Flight("TASK", "Visitor.look without a request", at, at, at, open=True)
+        book.landed(flight, "ok", at + 0.1)
+        book.landed(unserved, "unfinished", 12.0)
+        book.landed(unserved, "failed", at + 0.1)
+    made = document(ORDER)
+    made["parts"][0]["series"] = book.document()["series"]
+    sides = answers([LoadResult.model_validate(made)], "request", "/a")
+    assert (len(sides.ok), len(sides.failed), len(sides.censored)) == (10, 0, 10)
+    assert sides.due == 20
 
 
 def test_answers_of_an_arm_are_its_own() -> None:
@@ -201,12 +217,9 @@ def test_errors_of_endless_kinds_take_no_endless_space() -> None:
     assert made["errors"][0] == {"method": "", "name": "", "text": "others", "count": 150}
 
 
-def test_a_spread_is_by_nearest_rank() -> None:
-    assert spread([]) is None
-    assert spread([float(number) for number in range(1, 201)]) == {
-        "n": 200,
-        "p50": 100.0,
-        "p99": 198.0,
-        "p999": 200.0,
-        "max": 200.0,
-    }
+def test_a_spread_is_by_nearest_rank_and_rounded_up() -> None:
+    lags = Lags()
+    assert lags.spread() is None
+    for number in range(1, 201):
+        lags.add(number - 0.000_004)
+    assert lags.spread() == {"n": 200, "p50": 100.0, "p99": 198.0, "p999": 200.0, "max": 200.0}

@@ -7,7 +7,8 @@ from sqlalchemy import Engine, ForeignKey, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 DATABASE = "prisma.db"
-OPEN_STATUSES = ("UNPAID", "OVERDUE", "PARTIAL")
+UNPAID_STATUSES = ("UNPAID", "OVERDUE")
+OPEN_STATUSES = (*UNPAID_STATUSES, "PARTIAL")
 NOT_BILLED = ("DRAFT", "CANCELLED")
 
 
@@ -100,8 +101,8 @@ class WalletTransaction(Base):
     __tablename__ = "wallet_transactions"
     id: Mapped[int] = mapped_column(primary_key=True)
     agent_id: Mapped[int] = mapped_column("agentId", ForeignKey("agents.id"))
-    payment_id: Mapped[int | None] = mapped_column("paymentId", ForeignKey("payments.id"))
-    invoice_id: Mapped[int | None] = mapped_column("invoiceId", ForeignKey("invoices.id"))
+    payment_id: Mapped[int | None] = mapped_column("paymentId", ForeignKey("payments.id"), index=True)
+    invoice_id: Mapped[int | None] = mapped_column("invoiceId", ForeignKey("invoices.id"), index=True)
     kind: Mapped[str]
     amount: Mapped[int]
     status_before: Mapped[str | None] = mapped_column("statusBefore")

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sandbox.prisma.clock import rfc3339
-from sandbox.prisma.db import OPEN_STATUSES, AuditEntry, Invoice, Payment, Wallet, WalletTransaction
+from sandbox.prisma.db import OPEN_STATUSES, UNPAID_STATUSES, AuditEntry, Invoice, Payment, Wallet, WalletTransaction
 
 BATCH = 10
 """Open invoices settled per batch."""
@@ -195,7 +195,15 @@ def _settle(work: UnitOfWork, wallet: Wallet, payment: Payment, invoice: Invoice
 def _reopen(work: UnitOfWork, reversal: Payment, movement: WalletTransaction) -> None:
     """Take a settlement back; the invoice keeps what other payments paid."""
     invoice = work.session.get_one(Invoice, movement.invoice_id)
-    _book(work, reversal, invoice, movement.amount, movement.status_before)
+    _book(work, reversal, invoice, movement.amount, _unpaid_status(work.session, invoice))
+
+
+def _unpaid_status(session: Session, invoice: Invoice) -> str | None:
+    """Return what the invoice last was without any money: not what it was before a payment that was not the first."""
+    found = select(WalletTransaction.status_before).where(
+        WalletTransaction.invoice_id == invoice.id, WalletTransaction.status_before.in_(UNPAID_STATUSES)
+    )
+    return session.scalar(found.order_by(WalletTransaction.id.desc()).limit(1))
 
 
 def _book(work: UnitOfWork, payment: Payment, invoice: Invoice, used: int, unpaid: str | None = None) -> None:

@@ -104,6 +104,14 @@ def test_invoice_keeps_what_other_payments_paid(client: httpx.Client, books: sql
     assert kept == ("PARTIAL", 30)
 
 
+def test_invoice_is_as_it_was_whoever_of_its_payers_goes_first(client: httpx.Client, books: sqlite3.Connection) -> None:
+    before = state(books)
+    payments = [pay(client, 10).json()["paymentId"] for _ in range(3)]
+    for payment in payments:  # the first to pay is the first to take it back
+        reverse(client, payment)
+    assert state(books) == before
+
+
 @pytest.mark.parametrize("payment", [0, 99_999])
 def test_unknown_payment_is_not_found(client: httpx.Client, payment: int) -> None:
     answer = reverse(client, payment)

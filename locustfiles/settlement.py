@@ -16,6 +16,9 @@ from locust import FastHttpUser, between, task
 from locust.exception import StopTest
 
 PREFIX = "SYN-"
+TAG = "synthetic load"
+"""How the reference of each payment begins."""
+REVERSAL = "/api/payments/{id}/reversal"
 AMOUNT = 1
 CREATED = 201
 
@@ -29,7 +32,7 @@ class Payer(FastHttpUser):
     """The agent's id, known to all users, once one has asked."""
 
     def on_start(self) -> None:
-        """Find the agent."""
+        """Find the agent, and take back what a load that was killed has left."""
         if self.agent:
             return
         with self.rest("GET", "/api/agents") as response:
@@ -39,18 +42,31 @@ class Payer(FastHttpUser):
         code = wanted or max(found, default=f"{PREFIX}...")
         if code not in found:
             raise StopTest(f"there is no synthetic agent {code}: seed the canary dataset")
+        self._clear(found[code])
         self.agent[:] = [found[code]]
 
     @task
     def settle(self) -> None:
         """Pay, and take it back."""
-        key = f"synthetic load {uuid4()}"
+        key = f"{TAG} {uuid4()}"
         headers = {"Idempotency-Key": key, "x-correlation-id": key.replace(" ", "-")}
         order = {"agentId": self.agent[0], "amount": AMOUNT, "method": "EXTERNAL", "reference": key}
         payment = self._post("/api/payments", headers, order, settles=True)
         if payment is not None:
-            path = f"/api/payments/{payment}/reversal"
-            self._post(path, headers, None, name="/api/payments/{id}/reversal")
+            self._take_back(payment, headers)
+
+    def _clear(self, agent: int) -> None:
+        with self.rest("GET", f"/api/payments?agentId={agent}", name="/api/payments") as response:
+            rows: list[dict[str, Any]] = response.js or []
+        reversed_ids = {row.get("reversalOf") for row in rows}
+        for row in rows:
+            mine = (row["reference"] or "").startswith(TAG) and row["amount"] > 0
+            if mine and row["id"] not in reversed_ids:
+                self._take_back(row["id"], {"x-correlation-id": f"synthetic-load-left-{row['id']}"})
+
+    def _take_back(self, payment: int, headers: dict[str, str]) -> None:
+        """Take a payment back; asking again changes nothing."""
+        self._post(REVERSAL.format(id=payment), headers, None, name=REVERSAL)
 
     def _post(
         self, path: str, headers: dict[str, str], body: Any, *, settles: bool = False, name: str | None = None

@@ -10,8 +10,9 @@ from sandbox.prisma.db import Agent, Invoice, Partner, Setting, Wallet
 from sandbox.prisma.ledger import PaymentOrder, UnitOfWork, record
 
 AGENTS, INVOICES, PAYMENTS, PARTNERS = 24, 60, 40, 4
-"""The people's. The canaries' agents and their invoices come after them."""
-SYNTHETIC_AGENTS = 2
+"""The people's. The synthetic agents and their invoices come after them."""
+SYNTHETIC_AGENTS = 3
+"""The settlement canary's, the audit-parity canary's, and the last one for loads: none meets another in its books."""
 METHODS = ("EXTERNAL", "INTERNAL_SETTLEMENT", "ADJUSTMENT")
 _START = datetime(2025, 1, 5, tzinfo=UTC)
 _TODAY = datetime(2025, 7, 1, tzinfo=UTC)
@@ -20,6 +21,8 @@ _LAST = ("Arvand", "Bergmann", "Carlsen", "Delavar")
 _MONTHS = 6
 _SYNTHETIC_INVOICES = ((250, "UNPAID", "2025-08-15"), (100, "OVERDUE", "2025-06-20"), (400, "UNPAID", "2025-09-30"))
 """Amount, status, due date. The domain's example, in another order than by due date, and one that stays untouched."""
+_LOAD_INVOICES = ((1_000_000, "OVERDUE", "2025-06-20"),)
+"""Open for as many payments of one unit at once as any load may leave standing."""
 _INITIAL = ("DRAFT", "OVERDUE", "UNPAID", "UNPAID", "CANCELLED", "OVERDUE", "UNPAID", "OVERDUE", "UNPAID", "UNPAID")
 
 
@@ -64,7 +67,7 @@ def _agent(number: int) -> Agent:
 
 
 def _synthetic_agent(number: int) -> Agent:
-    """Return an agent that is there for one canary alone: nobody else pays for it."""
+    """Return an agent that is there for one canary alone, or for loads: nobody else pays for it."""
     return Agent(
         id=AGENTS + number,
         code=f"SYN-{number:03}",
@@ -81,6 +84,7 @@ def _synthetic_agent(number: int) -> Agent:
 
 def _synthetic_invoices(agent: int) -> list[Invoice]:
     issued = rfc3339(datetime(2025, 6, 1, tzinfo=UTC))
+    invoices = _LOAD_INVOICES if agent == SYNTHETIC_AGENTS else _SYNTHETIC_INVOICES
     return [
         Invoice(
             agent_id=AGENTS + agent,
@@ -94,7 +98,7 @@ def _synthetic_invoices(agent: int) -> list[Invoice]:
             created_at=issued,
             updated_at=issued,
         )
-        for number, (amount, status, due) in enumerate(_SYNTHETIC_INVOICES, start=1)
+        for number, (amount, status, due) in enumerate(invoices, start=1)
     ]
 
 

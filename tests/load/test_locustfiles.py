@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,13 @@ from tests.sandbox.normalization.conftest import served as served_normalization
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ROOT / "locustfiles"
+LOADED = 27
+"""SYN-003, the agent that loads pay for."""
+BOOKS = (
+    "SELECT id, status, settledAmount FROM invoices ORDER BY id",
+    "SELECT agentId, balance FROM wallets ORDER BY agentId",
+    "SELECT agentId, SUM(amount) FROM payments GROUP BY agentId HAVING SUM(amount) ORDER BY agentId",
+)
 
 
 def load(folder: Path, scenario: str, client: httpx.Client | str, **variables: str) -> LoadResult:
@@ -62,16 +70,30 @@ def test_readers_find_nothing_wrong_with_a_healthy_application(tmp_path: Path, s
 
 
 def test_payments_leave_the_books_as_they_were(tmp_path: Path) -> None:
+    killed = {"agentId": LOADED, "amount": 1, "reference": "synthetic load that was killed"}
     with prisma(tmp_path / "site") as client:
-        before = client.get("/api/agent-summaries").json()
+        before = books(tmp_path / "site")
+        client.post("/api/payments", json=killed).raise_for_status()
         made = load(tmp_path, "settlement", client)
-        payments = client.get("/api/payments").json()
-        after = client.get("/api/agent-summaries").json()
+        rows = [row for row in client.get("/api/audit").json() if row["actorUserId"] == "admin"]
     assert len(made.samples("transaction").ok) == made.due > 0, made.parts[0].errors
-    synthetic = [row for row in payments if (row["reference"] or "").startswith("synthetic load")]
-    assert len(synthetic) >= made.due
-    figures = ("agentId", "totalBilled", "totalPaid", "outstandingAmount")
-    assert [[row[name] for name in figures] for row in after] == [[row[name] for name in figures] for row in before]
+    assert books(tmp_path / "site") == before
+    recorded = [row["payload"] for row in rows if row["action"] == "PAYMENT_RECORDED"]
+    assert len(recorded) >= 2 * (made.due + 1)
+    assert {row["agentId"] for row in recorded} == {LOADED}
+    balance = 0
+    for row in (row["payload"] for row in rows if row["action"] == "WALLET_TX_RECORDED"):
+        assert row["balance"] == (balance := balance + row["amount"])
+    assert balance == 0
+    assert len({row["correlationId"] for row in rows}) == len(recorded) / 2 + 1, (
+        "one a payment, one more for the killed"
+    )
+
+
+def books(folder: Path) -> list[object]:
+    """Return invoices and wallets, and what everybody has paid in all."""
+    with closing(sqlite3.connect(folder / "prisma.db", timeout=5)) as database:
+        return [database.execute(query).fetchall() for query in BOOKS]
 
 
 @pytest.mark.parametrize("mode", ["warn", "enforce"])

@@ -13,6 +13,10 @@ KILL_SWITCH = "stage1/kill-switch"
 SETTLEMENT = ("stage2/settlement-streak", "stage2/settlement-hours")
 ROLLBACKS = "stage2/rollbacks"
 AUDIT_PARITY = "stage2/audit-parity"
+SETTLEMENT_LOAD = "stage2/settlement-load"
+PORTAL_LATENCY = "stage3/portal-latency"
+PORTAL_ERRORS = "stage3/portal-errors"
+PORTAL_LOAD = "stage3/portal-load"
 
 
 class UnknownFaultError(ValueError):
@@ -63,25 +67,29 @@ FAULTS: tuple[Fault, ...] = (
         "the flag service answers the default for every cohort; the application still serves the facade",
         (FLAG_STATE, KILL_SWITCH, SMOKE),
     ),
-    Fault("payment-not-settled", "a payment is accepted and stays in the wallet; no invoice is settled", SETTLEMENT),
+    Fault(
+        "payment-not-settled",
+        "a payment is accepted and stays in the wallet; no invoice is settled",
+        (*SETTLEMENT, SETTLEMENT_LOAD),
+    ),
     Fault("double-settlement", "every settlement of an invoice is booked twice", SETTLEMENT),
     Fault(
         "wallet-off-by-one",
         "a deposit raises the wallet by one unit less than was paid",
-        (*SETTLEMENT, AUDIT_PARITY),
+        (*SETTLEMENT, SETTLEMENT_LOAD, AUDIT_PARITY),
     ),
     Fault("audit-row-missing", "an invoice that is settled in part leaves no audit row", SETTLEMENT),
     Fault("correlation-id-wrong", "audit rows of invoices carry a correlation id of their own", SETTLEMENT),
     Fault(
         "failed-payment-shown-as-success",
         "every payment fails and is rolled back, but page and API say that it was made",
-        (*SETTLEMENT, AUDIT_PARITY, ROLLBACKS),
+        (*SETTLEMENT, SETTLEMENT_LOAD, AUDIT_PARITY, ROLLBACKS),
     ),
     Fault("counter-not-moved", "payments that were made are not counted", (*SETTLEMENT, AUDIT_PARITY)),
     Fault(
         "rollback-without-trace",
         "every payment is answered and counted as made, and then undone; that is neither counted nor logged",
-        (*SETTLEMENT, AUDIT_PARITY),
+        (*SETTLEMENT, SETTLEMENT_LOAD, AUDIT_PARITY),
     ),
     Fault("portal-total-stale", "the portal goes on showing as paid what it showed first", SETTLEMENT),
     Fault("zero-payment-accepted", "a payment of 0 is accepted", (*SETTLEMENT, AUDIT_PARITY)),
@@ -89,9 +97,22 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "reversal-forgets-invoices",
         "a payment that is taken back leaves its invoices settled",
-        (*SETTLEMENT, AUDIT_PARITY),
+        (*SETTLEMENT, SETTLEMENT_LOAD, AUDIT_PARITY),
     ),
     Fault("audit-diverges", "the facade names the agent differently in the audit row of a payment", (AUDIT_PARITY,)),
+    # Canaries pay once in a while: only a load can tell.
+    Fault(
+        "settlement-overload",
+        "the sixth payment within a second fails and is rolled back, and so does every further one",
+        (SETTLEMENT_LOAD, ROLLBACKS),
+    ),
+    Fault("portal-slow", "a portal page takes a quarter of a second longer", (PORTAL_LATENCY, PORTAL_LOAD)),
+    Fault("portal-errors-10pct", "every tenth portal page answers 500", (PORTAL_ERRORS, PORTAL_LOAD)),
+    Fault(
+        "portal-hung",
+        "the portal takes requests and answers none of them within a minute",
+        (PORTAL_LATENCY, PORTAL_ERRORS, PORTAL_LOAD),
+    ),
 )
 
 

@@ -26,7 +26,7 @@ from sandbox.prisma.metrics import Metrics
 from sandbox.prisma.orchestrator import Orchestrator
 from sandbox.prisma.past import assume
 from sandbox.prisma.seed import seed
-from sandbox.prisma.site import OneInAHundred, Site, route
+from sandbox.prisma.site import OneInAHundred, OneInTen, Site, route
 from sandbox.prisma.vault import Settings, Vault
 from sandbox.serving import serve
 
@@ -76,6 +76,7 @@ def _site(config: Config) -> Site:
         distance=Distance(_SLOW if "slow-reads" in config.faults else 1),
         templates=templates,
         errors=OneInAHundred(active="errors-1pct" in config.faults),
+        portal_errors=OneInTen(active="portal-errors-10pct" in config.faults),
     )
 
 

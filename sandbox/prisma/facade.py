@@ -48,6 +48,9 @@ def _summaries() -> Select[Any]:
     )
 
 
+_SUMMARIES = _summaries()
+
+
 class Distance:
     """The time the database is away, as if it were remote: 20 to 50 ms, times ``factor``, in a fixed cycle."""
 
@@ -105,13 +108,13 @@ class Facade:
     def summaries(self) -> list[Row]:
         """Return the sums per agent."""
         with self._read() as session:
-            return _rows(session, _summaries())
+            return _rows(session, _SUMMARIES)
 
     def dashboard(self) -> Row:
         """Return the sums over all agents and the last months."""
         month = func.substr(Invoice.issue_date, 1, 7)
         months = select(month, func.sum(Invoice.amount)).where(_BILLED).group_by(month)
-        each = _summaries().subquery().columns
+        each = _SUMMARIES.subquery().columns
         totals = select(
             func.sum(each.totalBilled).label("billed"),
             func.sum(each.totalPaid).label("paid"),
@@ -141,7 +144,7 @@ def _agent(session: Session, agent_id: int) -> Row | None:
 
 
 def _portal(session: Session, agent: Row) -> Row:
-    summary = _rows(session, _summaries().where(Agent.id == agent["id"]))[0]
+    summary = _rows(session, _SUMMARIES.where(Agent.id == agent["id"]))[0]
     number = select(func.count()).select_from(Invoice).where(Invoice.agent_id == agent["id"])
     invoices = _INVOICES.where(Invoice.agent_id == agent["id"]).order_by(Invoice.id.desc()).limit(LATEST)
     payments = _PAYMENTS.where(Payment.agent_id == agent["id"]).order_by(Payment.id.desc()).limit(LATEST)

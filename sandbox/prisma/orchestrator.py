@@ -1,7 +1,10 @@
 """The financial orchestrator: a payment is made or taken back wholly, in one transaction, or not at all."""
 
 import json
+import math
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,6 +18,9 @@ from sandbox.prisma.db import Agent, KeptAnswer, Payment
 from sandbox.prisma.ledger import PaymentOrder, Settlement, UnitOfWork, record, reverse
 from sandbox.prisma.logs import Log
 from sandbox.prisma.metrics import Metrics
+
+_CROWD = 5
+"""With settlement-overload, more payments than these within a second are too many."""
 
 
 class RefusedError(ValueError):
@@ -98,6 +104,7 @@ class Orchestrator:
         self._log = log
         self._faults = faults
         self._one_at_a_time = threading.Lock()
+        self._latest: deque[float] = deque([-math.inf] * _CROWD, maxlen=_CROWD)
 
     def process(self, order: PaymentOrder, caller: Caller, key: str = "") -> Result:
         """Make the payment; with the key of one that was made, answer what that was answered.
@@ -160,6 +167,14 @@ class Orchestrator:
             raise RuntimeError("fault failed-payment-shown-as-success")
         if self._has("rollback-without-trace"):
             work.session.rollback()
+        if self._has("settlement-overload") and self._crowded():
+            raise RuntimeError("fault settlement-overload")
+
+    def _crowded(self) -> bool:
+        """Count a payment and return whether too many came within a second."""
+        now, first = time.monotonic(), self._latest[0]
+        self._latest.append(now)
+        return now - first < 1
 
     @contextmanager
     def _unit_of_work(self, caller: Caller) -> Iterator[UnitOfWork]:

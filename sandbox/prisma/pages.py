@@ -179,6 +179,8 @@ def save_settings(call: Call) -> Response:
 
 def portal(call: Call) -> Response:
     """GET /portal/{agentId}: 404 for an unknown agent."""
+    if call.site.portal_errors.strikes():
+        raise RuntimeError("fault portal-errors-10pct")
     found = call.reads.portal(call.request.path_params["agentId"])
     if found is None:
         return Response(status_code=404)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sandbox.prisma.metrics import PORTAL_ROUTE
-from sandbox.prisma.site import Site
+from sandbox.prisma.site import PORTAL, Site
 from sandbox.schedule import CYCLE_SECONDS, KINDS, Kind
 
 _OVERHEAD_SECONDS = 0.004
@@ -33,10 +33,13 @@ def _counting(site: Site, kind: Kind) -> Callable[[], None]:
         observe.append(metrics.query_seconds.labels(kind.cohort).observe)
     usual = next(iter(codes))
     filtered = "agentId=" in kind.path
+    overhead = _OVERHEAD_SECONDS + site.late(kind.route)
+    portal = kind.route == PORTAL
 
     def count() -> None:
-        codes["500" if site.errors.strikes(kind.cohort, filtered=filtered) else usual]()
-        took = _OVERHEAD_SECONDS + (site.distance.seconds() if through_facade else 0)
+        strikes = site.portal_errors.strikes() if portal else site.errors.strikes(kind.cohort, filtered=filtered)
+        codes["500" if strikes else usual]()
+        took = overhead + (site.distance.seconds() if through_facade else 0)
         for one in observe:
             one(took)
         if kind.pays:
@@ -51,4 +54,5 @@ def _codes(site: Site, kind: Kind) -> list[str]:
     usual = "201" if kind.pays else "200"
     if kind.route == "/" and site.has("dashboard-500"):
         usual = "500"
-    return [usual, "500"] if site.has("errors-1pct") and kind.cohort == "admin" else [usual]
+    fault = "portal-errors-10pct" if kind.route == PORTAL else "errors-1pct" if kind.cohort == "admin" else ""
+    return [usual, "500"] if site.has(fault) else [usual]

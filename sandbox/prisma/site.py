@@ -1,10 +1,12 @@
 """The parts of the running application, and what happens to every request: cohort, read path, count, time."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from urllib.parse import parse_qs
 from uuid import uuid4
 
@@ -27,8 +29,12 @@ from sandbox.prisma.vault import Settings
 
 PORTAL = "/portal/{agentId}"
 """The portal's route, as a template."""
+MARKER, SYNTHETIC = "x-rollout-synthetic", "synthetic"
+"""The header of requests that a load makes, and the cohort that they are counted under."""
 _FAULTY_SHARE = 100
 """With errors-1pct, one of so many requests of the admin cohort fails."""
+_LATE_SECONDS = {"portal-slow": 0.25, "portal-hung": 60.0}
+"""How much longer a portal page takes with these faults."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Site:
     distance: Distance
     templates: Jinja2Templates
     errors: "OneInAHundred"
+    portal_errors: "OneInTen"
     first_paid: dict[int, int] = field(default_factory=dict)
     """The fault portal-total-stale: what each agent had paid when the portal first showed it."""
 
@@ -53,12 +60,16 @@ class Site:
         """Return whether the fault is switched on."""
         return fault in self.config.faults
 
-    def reads(self, route: str, cohort: str) -> Reads:
-        """Return the read path the flags choose for the cohort."""
+    def reads(self, route: str, cohort: str, counted_as: str | None = None) -> Reads:
+        """Return the read path the flags choose for the cohort; its reads may be counted as another's."""
         flag = "PORTAL_PRISMA" if route == PORTAL else "PERSISTENCE_PRISMA_READS"
         if self.flags.serving(flag, cohort):
-            return Facade(self.engine, self.metrics, self.distance, cohort)
+            return Facade(self.engine, self.metrics, self.distance, counted_as or cohort)
         return self.legacy
+
+    def late(self, route: str) -> float:
+        """Return how much longer an answer takes than it has to (seconds)."""
+        return sum(_LATE_SECONDS[fault] for fault in _LATE_SECONDS if route == PORTAL and self.has(fault))
 
     def flag_state(self, cohort: str) -> dict[str, bool]:
         """Return the flags as log lines name them."""
@@ -86,6 +97,18 @@ class OneInAHundred:
             return strikes
 
 
+class OneInTen:
+    """The fault portal-errors-10pct: every tenth portal page fails."""
+
+    def __init__(self, *, active: bool) -> None:
+        self._active = active
+        self._turn = count(1)
+
+    def strikes(self) -> bool:
+        """Count the page and return whether it has to fail."""
+        return self._active and next(self._turn) % 10 == 0
+
+
 @dataclass(frozen=True)
 class Call:
     """One request with its whole body, on its way through a worker thread."""
@@ -101,10 +124,15 @@ class Call:
         usual = "agents" if self.route == PORTAL else "admin"
         return self.request.headers.get("x-cohort", usual)
 
+    @property
+    def counted_as(self) -> str:
+        """The cohort in metrics: a load is served like its cohort, and is no part of that one's figures."""
+        return SYNTHETIC if MARKER in self.request.headers else self.cohort
+
     @cached_property
     def reads(self) -> Reads:
         """The read path of this request."""
-        return self.site.reads(self.route, self.cohort)
+        return self.site.reads(self.route, self.cohort, self.counted_as)
 
     @cached_property
     def caller(self) -> Caller:
@@ -141,10 +169,12 @@ def route(site: Site, path: str, method: str, handler: Handler) -> Route:
     async def endpoint(request: Request) -> Response:
         call = Call(site, template, request, await request.body())
         started = time.perf_counter()
+        if late := site.late(template):
+            await asyncio.sleep(late)
         response = await run_in_threadpool(_answer, handler, call)
         seconds = time.perf_counter() - started
-        site.metrics.answered(template, response.status_code, call.cohort, seconds)
-        if template == PORTAL:
+        site.metrics.answered(template, response.status_code, call.counted_as, seconds)
+        if template == PORTAL and call.counted_as != SYNTHETIC:
             site.metrics.portal_seconds.labels(PORTAL_ROUTE).observe(seconds)
         return response
 

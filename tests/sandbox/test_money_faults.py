@@ -159,3 +159,22 @@ def test_audit_diverges(site: "Open", value: bool, name: str) -> None:
     assert pay(client).headers["x-write-path"] == ("facade" if value else "legacy")
     assert audited(client)[0]["payload"] == {name: AGENT, "amount": 225}
     assert invoices(client) == SETTLED
+
+
+def test_settlement_overload(site: "Open", monkeypatch: pytest.MonkeyPatch) -> None:
+    client = site("settlement-overload")
+    monkeypatch.setattr("sandbox.prisma.orchestrator.time", clock := Clock())
+    assert [pay(client, 1).status_code for _ in range(7)] == [201] * 5 + [500] * 2
+    assert (payments(client), balances(client)[-1], counters(client)) == ([1] * 5, 0, (5, 2, 2))
+    clock.now += 1
+    assert [pay(client, 1).status_code for _ in range(6)] == [201] * 5 + [500]
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        """Return the time."""
+        return self.now

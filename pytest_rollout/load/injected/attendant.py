@@ -14,11 +14,14 @@ import gevent
 import locust
 from locust import User
 
-from pytest_rollout.load.injected.book import Book, spread
+from pytest_rollout.load.injected.book import Book
 from pytest_rollout.load.injected.closed_users import ClosedUsers, spread_phases
 from pytest_rollout.load.injected.open_arrivals import OpenArrivals
 from pytest_rollout.load.injected.watch import Clock, Watch
 from pytest_rollout.load.order import LoadOrder
+
+_GARBAGE = 20_000
+"""Objects that may come up before Python looks for garbage; a request leaves none that it has to look for."""
 
 
 class Attendant:
@@ -28,24 +31,26 @@ class Attendant:
         self._order = order
         self._share = share
         self._book = Book(order.duration)
-        self._clock = Clock(order.warm_up)
+        schedule = order.schedule(share)
+        gc.set_threshold(_GARBAGE)
+        gc.collect()
+        gc.freeze()  # looking through all that Locust has loaded would make arrivals late, again and again
+        self._clock = Clock(order.warm_up)  # after what takes a while
         watch = Watch(self._book, self._clock)
         watch.attach(environment.events)
         environment.events.user_error.add_listener(lambda exception, **_: self._book.raised(exception))
         self._load: OpenArrivals | ClosedUsers
         if order.rate is not None:
-            self._load = OpenArrivals(environment, order, share, watch, classes)
+            self._load = OpenArrivals(environment, order, schedule, watch, classes)
         else:
             self._load = ClosedUsers(environment, order, watch)
             chance = random.Random(f"{order.seed}/{share}")  # noqa: S311 - traffic
             for one in classes:
                 spread_phases(one, chance)
         self._metered = (self._clock(), time.process_time())
-        gc.collect()
-        gc.freeze()  # looking through all that Locust has loaded would make arrivals late, again and again
 
     def run(self) -> dict[str, Any]:
-        """Make the load and return what was seen."""
+        """Make the load and return what was seen. Raises UnusableLocustfileError."""
         gevent.spawn(self._meter)
         self._load.run()
         duration = self._clock()
@@ -72,7 +77,8 @@ class Attendant:
         self._metered = (self._clock(), time.process_time())
 
     def _part(self, book: Book, ended: str, why: str, duration: float) -> dict[str, Any]:
-        now, (since, used) = self._clock(), self._metered
+        now, spent = self._clock(), time.process_time()
+        since, used = self._metered
         self._load.give_up(book)
         book.closed = True
         seen: dict[str, Any] = gevent.get_hub().threadpool.apply(book.document)  # packing would make the arrivals late
@@ -85,8 +91,8 @@ class Attendant:
             "started": self._clock.unix,
             "duration": duration,
             "drained": max(0.0, now - duration),
-            "cpu": (time.process_time() - used) / max(1e-6, now - since),
-            "lag": spread(self._load.lags),
+            "cpu": (spent - used) / max(1e-6, now - since),
+            "lag": self._load.lags.spread(),
             "versions": {
                 "python": platform.python_version(),
                 "locust": locust.__version__,

@@ -7,8 +7,10 @@ import heapq
 import sys
 import zlib
 from array import array
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Literal, TypeAlias
 
 Outcome: TypeAlias = Literal["ok", "failed", "timeout", "unfinished"]
@@ -21,6 +23,8 @@ EXEMPLARS = 20
 MOST_ERRORS = 50
 """So many different errors are told apart."""
 _LONGEST_TEXT = 200
+_LAG_STEPS = 100_000
+"""So many are a second."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,13 +39,24 @@ class Arrival:
     """Whether its first request is late by as much as the arrival is."""
     failed: bool = False
     requests: int = 0
+    before: int = 0
+    """How many of the requests its user made before the task."""
+    flying: int = 0
+    """How many requests are under way for it, also those of others whom the task has started."""
     flight: Flight | None = None
-    """The request under way."""
+    """The request under way of its own."""
     parent: Arrival | None = None
     """Whose greenlet has started the one that this is for."""
 
+    def took_off(self) -> None:
+        """Count a request that begins, here and for those who want it."""
+        self.flying += 1
+        if self.parent is not None:
+            self.parent.took_off()
+
     def landed(self, *, failed: bool) -> None:
         """Count a request that is over, here and for those who wanted it."""
+        self.flying -= 1
         self.requests += 1
         self.failed |= failed
         if self.parent is not None:
@@ -162,9 +177,9 @@ class Book:
         }
 
     def _add(self, key: Key, outcome: Outcome, at: float, latency: float, service: float) -> None:
-        outcomes = self.series.setdefault(key, {})
-        if outcome not in outcomes:
-            outcomes[outcome] = Columns()
+        outcomes = self.series.get(key)
+        if outcomes is None:
+            outcomes = self.series[key] = defaultdict(Columns)
         outcomes[outcome].add(at, latency, service)
         self.counted[key] += 1
 
@@ -191,13 +206,27 @@ class Book:
         counter[key if key in counter or len(counter) < MOST_ERRORS else others] += 1
 
 
-def spread(values: list[float]) -> dict[str, float] | None:
-    """Return n, p50, p99, p999 and max by nearest rank, or None if there are none."""
-    if not values:
-        return None
-    ordered, n = sorted(values), len(values)
-    ranks = {name: ordered[-(-n * mille // 1000) - 1] for name, mille in (("p50", 500), ("p99", 990), ("p999", 999))}
-    return {"n": n, **ranks, "max": ordered[-1]}
+class Lags:
+    """How late a generator was, in steps of 10 µs, rounded up: as little to sort after an hour as after a minute."""
+
+    def __init__(self) -> None:
+        self._steps: Counter[int] = Counter()
+
+    def add(self, late: float) -> None:
+        """Add one (seconds)."""
+        self._steps[-int(late * -_LAG_STEPS // 1)] += 1
+
+    def spread(self) -> dict[str, float] | None:
+        """Return n, p50, p99, p999 and max by nearest rank (seconds), or None if there are none."""
+        n = self._steps.total()
+        ordered = sorted(self._steps)
+        below = list(accumulate(self._steps[step] for step in ordered))
+        if not n:
+            return None
+        ranks = {"p50": 500, "p99": 990, "p999": 999, "max": 1000}
+        return {"n": n} | {
+            name: ordered[bisect_left(below, -(-n * mille // 1000))] / _LAG_STEPS for name, mille in ranks.items()
+        }
 
 
 def _pack(column: array[int]) -> str:

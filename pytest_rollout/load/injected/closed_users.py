@@ -11,7 +11,7 @@ from typing import Any
 import gevent
 from locust import User
 
-from pytest_rollout.load.injected.book import Book
+from pytest_rollout.load.injected.book import Book, Lags
 from pytest_rollout.load.injected.watch import Watch
 from pytest_rollout.load.order import LoadOrder
 
@@ -27,7 +27,7 @@ class ClosedUsers:
         self._order = order
         self._watch = watch
         self.users = 0
-        self.lags: list[float] = []
+        self.lags = Lags()
 
     def run(self) -> None:
         """Let the users work to the end of the window, and feel the pulse of the process."""
@@ -36,7 +36,7 @@ class ClosedUsers:
         self.users = self._environment.runner.user_count
         while (due := clock() + _BEAT) < self._order.duration:
             gevent.sleep(_BEAT)
-            self.lags.append(max(0.0, clock() - due))
+            self.lags.add(max(0.0, clock() - due))
         _sleep_until(clock, self._order.duration)
 
     def drain(self) -> None:

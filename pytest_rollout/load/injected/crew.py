@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from locust import User, task
 from locust.runners import MasterRunner, WorkerRunner
 
 from pytest_rollout.load.injected.attendant import Attendant
+from pytest_rollout.load.injected.open_arrivals import UnusableLocustfileError
 from pytest_rollout.load.order import REFUSAL, RESULT, SCHEMA, SO_FAR, VARIABLE, LoadOrder
 
 _MARGIN = 10.0
 """Seconds after which a run that should be over is ended, by the kernel if need be."""
 _POLL = 0.05
+_LOOKING = 0.01
+"""Share of the time that may go into saying what was seen so far, which takes longer the more it is."""
 _ORDER, _PART, _SO_FAR, _REFUSAL = "rollout_order", "rollout_part", "rollout_so_far", "rollout_refusal"
 
 
@@ -90,6 +94,7 @@ def attend(environment: Any) -> None:
         return
     path = Path(os.environ[VARIABLE])
     order = LoadOrder.from_json(path.read_text())
+    path.unlink()  # it may hold headers that are nobody's business
     environment.host = order.host  # not on the command line, which everybody can read
     environment.user_classes = classes if order.rate is None else [Idle]
     gevent.spawn(_end_with_parent, os.getppid())
@@ -105,8 +110,8 @@ def _alone(environment: Any, order: LoadOrder, desk: Desk, classes: list[type[Us
         _end_in_time(order)
         try:
             attendants.append(Attendant(environment, order, 0, classes))
-        except ValueError as error:
-            gevent.spawn(desk.refuse, str(error))
+        except Exception as error:  # noqa: BLE001 - Locust would go on without us
+            gevent.spawn(desk.refuse, _why(error))
         else:
             gevent.spawn(perform)
             _look_now_and_then(order, attendants[0], desk.look)
@@ -114,8 +119,8 @@ def _alone(environment: Any, order: LoadOrder, desk: Desk, classes: list[type[Us
     def perform() -> None:
         try:
             desk.parts.append(attendants[0].run())
-        except ValueError as error:
-            desk.refuse(str(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            desk.refuse(_why(error))
         else:
             desk.close()
 
@@ -140,14 +145,14 @@ def _work(environment: Any, classes: list[type[User]]) -> None:
         _end_in_time(order)
         try:
             attendants.append(Attendant(environment, order, share, classes))
-        except ValueError as error:
-            runner.send_message(_REFUSAL, str(error))
+        except Exception as error:  # noqa: BLE001 - Locust would go on without us
+            runner.send_message(_REFUSAL, _why(error))
 
     def perform() -> None:
         try:
             runner.send_message(_PART, attendants[0].run())
-        except ValueError as error:
-            runner.send_message(_REFUSAL, str(error))
+        except Exception as error:  # noqa: BLE001 - Locust would go on without us
+            runner.send_message(_REFUSAL, _why(error))
 
     def start(**_: object) -> None:
         if attendants:
@@ -181,11 +186,18 @@ def _lead(environment: Any, order: LoadOrder, desk: Desk, _classes: list[type[Us
     environment.events.quitting.add_listener(lambda **_: desk.write())
 
 
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, UnusableLocustfileError) else f"{type(error).__name__}: {error}"
+
+
 def _look_now_and_then(order: LoadOrder, attendant: Attendant, tell: Callable[[dict[str, Any]], None]) -> None:
     def look() -> None:
+        took = 0.0
         while True:
-            gevent.sleep(order.look_every)
+            gevent.sleep(max(order.look_every, took / _LOOKING))
+            began = time.monotonic()
             tell(attendant.so_far())
+            took = time.monotonic() - began
 
     if order.look_every:
         gevent.spawn(look)

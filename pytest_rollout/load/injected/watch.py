@@ -5,17 +5,20 @@ from __future__ import annotations
 import functools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gevent import GreenletExit, getcurrent
+from geventhttpclient.connectionpool import ConnectionPool
 from locust.clients import HttpSession
-from locust.contrib.fasthttp import FastHttpSession
+from locust.contrib.fasthttp import FastHttpSession, FastHttpUser
 
 from pytest_rollout.load.injected.book import Arrival, Book, Flight, Outcome
 
 MARKER = "x-rollout-synthetic"
 """The header by which a server can tell load from people."""
+_UNREPORTED = "never reported: catch_response=True needs a with block"
+_TREE = "rollout_arrival"
 _TRACE_BITS, _SPAN_BITS = 128, 64
 
 
@@ -46,14 +49,23 @@ class Watch:
         """Follow the clients that Locust has, and whatever else reports requests."""
         for session in (FastHttpSession, HttpSession):
             session.request = self._watched(session.request)
+        _repeat_no_request()
         events.request.add_listener(self._reported)
+
+    def follow(self, arrival: Arrival) -> None:
+        """Count what the running greenlet requests as an arrival's, and what those request that it starts meanwhile."""
+        greenlet = getcurrent()
+        greenlet.rollout_arrival = arrival
+        greenlet.spawn_tree_locals = {_TREE: arrival}  # each that it starts keeps this very one
 
     def settle(self, arrival: Arrival, now: float) -> None:
         """End an arrival whose task is over: every request has ended, and at least one was made."""
         if arrival.flight is not None:
-            self._land(arrival, arrival.flight, "failed", now, "never reported: catch_response=True needs a with block")
-        if not arrival.requests:
-            self._land(arrival, _none_of(arrival, now), "failed", now, "the task made no request")
+            self._land(arrival, arrival.flight, "failed", now, _UNREPORTED)
+        if arrival.flying:
+            self._find_fault(arrival, now, "the task ended before its requests; join what it starts")
+        elif arrival.requests == arrival.before:
+            self._find_fault(arrival, now, "the task made no request")
 
     def never_sent(self, book: Book, arrival: Arrival, now: float) -> None:
         """Enter an arrival that is given up before it has made a request."""
@@ -68,8 +80,9 @@ class Watch:
         @functools.wraps(request)
         def call(session: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
             arrival = current()
-            flight = self._take_off(arrival, method, kwargs.get("name") or url)
-            kwargs["headers"] = self._headers(flight) | dict(kwargs.get("headers") or {})
+            name = kwargs.get("name") or getattr(session, "request_name", None) or url
+            flight = self._take_off(arrival, method, name)
+            kwargs["headers"] = self._headers(flight, kwargs.get("headers"))
             try:
                 return request(session, method, url, *args, **kwargs)
             except GreenletExit:
@@ -84,19 +97,20 @@ class Watch:
     def _take_off(self, arrival: Arrival, method: str, name: str) -> Flight:
         now = self.clock()
         if arrival.flight is not None:
-            self._land(arrival, arrival.flight, "failed", now, "never reported: catch_response=True needs a with block")
+            self._land(arrival, arrival.flight, "failed", now, _UNREPORTED)
         flight = arrival.flight = _flight_of(arrival, method, name, now)
         flight.trace_id = f"{random.getrandbits(_TRACE_BITS):032x}"
+        arrival.took_off()
         self.up[id(flight)] = flight
         return flight
 
-    def _headers(self, flight: Flight) -> dict[str, str]:
+    def _headers(self, flight: Flight, own: Mapping[str, str] | None) -> dict[str, str]:
+        """Return what a request sends along, its own headers last."""
         span = f"{random.getrandbits(_SPAN_BITS):016x}"
-        return {
-            "traceparent": f"00-{flight.trace_id}-{span}-01",
-            MARKER: "load",
-            **self.headers.get(flight.arm, {}),
-        }
+        headers = {"traceparent": f"00-{flight.trace_id}-{span}-01", MARKER: "load"}
+        headers.update(self.headers.get(flight.arm, ()))
+        headers.update(own or ())
+        return headers
 
     def _reported(
         self, request_type: str, name: str, response_time: float | None, exception: object = None, **_: object
@@ -106,10 +120,16 @@ class Watch:
         flight = arrival.flight
         if flight is None:  # a client of the locustfile's own
             flight = _flight_of(arrival, request_type, name, now - (service or 0.0))
+            arrival.took_off()
         flight.method, flight.name = request_type, name
         ended = now if service is None else flight.sent + service
         outcome = "ok" if exception is None else outcome_of(exception)
         self._land(arrival, flight, outcome, ended, "" if exception is None else str(exception))
+
+    def _find_fault(self, arrival: Arrival, now: float, text: str) -> None:
+        """Let an arrival fail for another reason than its requests."""
+        arrival.took_off()
+        self._land(arrival, _none_of(arrival, now), "failed", now, text)
 
     def _land(self, arrival: Arrival, flight: Flight, outcome: Outcome, ended: float, text: str) -> None:
         self.up.pop(id(flight), None)
@@ -118,26 +138,35 @@ class Watch:
         self.book.landed(flight, outcome, ended, text)
 
 
+def _repeat_no_request() -> None:
+    """Let Locust's quick client report a connection that was closed, instead of asking again until it is answered."""
+    pool: Any = ConnectionPool
+    begin = pool.__init__
+
+    @functools.wraps(begin)
+    def begin_without(self: ConnectionPool, *args: Any, **kwargs: Any) -> None:
+        begin(self, *args, **kwargs)
+        self.size = -1  # as often and once more are requests repeated; the pool itself has taken its measure
+
+    pool.__init__ = begin_without
+    FastHttpUser.max_retries = 0  # older ones have 1
+
+
 def current() -> Arrival:
     """Return the arrival that the running greenlet serves; a closed user has one for all its life."""
-    return _arrival_of(getcurrent()) or _remember(getcurrent(), Arrival("", 0.0, open=False))
-
-
-def _arrival_of(greenlet: Any) -> Arrival | None:
-    """Return the arrival of a greenlet: one that a task has started serves the task's arrival."""
+    greenlet = getcurrent()
     arrival: Arrival | None = getattr(greenlet, "rollout_arrival", None)
-    started_by = getattr(greenlet, "spawning_greenlet", lambda: None)()
-    if arrival is not None or started_by is None:
-        return arrival
-    above = _arrival_of(started_by)
-    if above is None or not above.open:
-        return None
-    return _remember(greenlet, Arrival(above.name, above.intended, above.arm, requests=above.requests, parent=above))
-
-
-def _remember(greenlet: Any, arrival: Arrival) -> Arrival:
-    greenlet.rollout_arrival = arrival
+    if arrival is None:
+        arrival = greenlet.rollout_arrival = _arrival_for(greenlet)
     return arrival
+
+
+def _arrival_for(greenlet: Any) -> Arrival:
+    """Return an arrival for a greenlet that has none: what a task has started serves the task's."""
+    above: Arrival | None = (getattr(greenlet, "spawn_tree_locals", None) or {}).get(_TREE)
+    if above is None:
+        return Arrival("", 0.0, open=False)
+    return Arrival(above.name, above.intended, above.arm, requests=above.requests, parent=above)
 
 
 def outcome_of(error: object) -> Outcome:

@@ -71,12 +71,29 @@ ODD = """
         def look(self):
             self.client.get("/")
             gevent.spawn_later(0.05, self.client.get, "/broken")
+
+
+    class Telling(FastHttpUser):
+        @task
+        def look(self):
+            with self.client.get("/talk?token=s3cret", catch_response=True) as said:
+                said.failure("not at http://me:s3cret@there/?token=s3cret")
+            self.client.get("/talk?token=s3cret-too")
+            raise KeyError("http://there/?token=s3cret")
+
+
+    class Bending(FastHttpUser):
+        @task
+        def look(self):
+            with self.client.get("/slow", catch_response=True) as said:
+                said.request_meta["response_time"] = 0.001
 """
 
 
 def answer(_: Server, head: bytes) -> tuple[float | None, bytes]:
     """Hang, break or answer, as the path says."""
-    return None if b"/hung" in head else 0.0, BROKEN if b"/broken" in head else OK
+    wait = 0.2 if b"/slow" in head else 0.0
+    return None if b"/hung" in head else wait, BROKEN if b"/broken" in head else OK
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +130,16 @@ def test_what_a_task_leaves_behind_is_not_the_next_arrival_s(odd: LoadResult) ->
     """Its greenlet serves another one by then."""
     assert outcomes(odd, "request", "/broken") == {"failed"}
     assert outcomes(odd, "transaction", "Trailing.look") == {"ok"}
+
+
+def test_addresses_are_kept_without_what_may_be_secret(odd: LoadResult) -> None:
+    assert outcomes(odd, "request", "/talk?...") == {"ok", "failed"}
+    assert "not at http://there/?..." in {one.text for one in odd.parts[0].errors}
+    assert "s3cret" not in odd.model_dump_json()
+
+
+def test_what_a_locustfile_says_of_the_time_makes_nothing_faster(odd: LoadResult) -> None:
+    assert min(odd.samples("request", "/slow").ok) >= 0.2
 
 
 def test_the_last_arrival_may_stop_the_test_too(tmp_path: Path) -> None:

@@ -10,14 +10,18 @@ from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Literal, TypeAlias
+
+from pytest_rollout.load.order import without_secrets
 
 Outcome: TypeAlias = Literal["ok", "failed", "timeout", "unfinished"]
 Kind: TypeAlias = Literal["request", "transaction"]
 Key: TypeAlias = tuple[Kind, str, str, str]
 """Kind, method, name, arm."""
 
+_known = lru_cache(1000)(without_secrets)
 EXEMPLARS = 20
 """So many of the slowest, and so many of the failed, are kept with their trace ids."""
 MOST_ERRORS = 50
@@ -76,6 +80,8 @@ class Flight:
     open: bool
     trace_id: str = ""
     arm: str = ""
+    returned: float | None = None
+    """When the client had its answer; None: not yet, or it says so itself."""
 
 
 @dataclass(slots=True)
@@ -133,10 +139,11 @@ class Book:
             return
         self.requests += 1
         latency = ended - flight.intended
+        flight.name, text = _known(flight.name), text and without_secrets(text)[:_LONGEST_TEXT]
         key: Key = ("request", flight.method, flight.name, flight.arm)
         self._add(key, outcome, flight.intended, latency, ended - flight.sent)
         if outcome != "ok":
-            self._tell(self.errors, (flight.method, flight.name, text[:_LONGEST_TEXT]), ("", "", "others"))
+            self._tell(self.errors, (flight.method, flight.name, text), ("", "", "others"))
         self._keep(flight, outcome, latency, text)
 
     def done(self, arrival: Arrival, outcome: Outcome, begun: float, ended: float) -> None:
@@ -150,7 +157,7 @@ class Book:
 
     def raised(self, error: BaseException) -> None:
         """Note an exception of a task or a listener, of any time: also of the warm-up."""
-        self._tell(self.exceptions, f"{type(error).__name__}: {error}"[:_LONGEST_TEXT], "others")
+        self._tell(self.exceptions, without_secrets(f"{type(error).__name__}: {error}")[:_LONGEST_TEXT], "others")
 
     def document(self) -> dict[str, Any]:
         """Return everything as JSON can hold it."""
@@ -191,7 +198,7 @@ class Book:
             "at": flight.intended,
             "latency": latency,
             "trace_id": flight.trace_id,
-            "text": text[:_LONGEST_TEXT],
+            "text": text,
         }
         if failed:
             self.failures.append(exemplar)

@@ -84,13 +84,15 @@ class Watch:
             flight = self._take_off(arrival, method, name)
             kwargs["headers"] = self._headers(flight, kwargs.get("headers"))
             try:
-                return request(session, method, url, *args, **kwargs)
+                answer = request(session, method, url, *args, **kwargs)
             except GreenletExit:
                 raise
             except BaseException as error:
                 if arrival.flight is flight:  # nobody has reported it
                     self._land(arrival, flight, outcome_of(error), self.clock(), repr(error))
                 raise
+            flight.returned = self.clock()
+            return answer
 
         return call
 
@@ -116,13 +118,12 @@ class Watch:
         self, request_type: str, name: str, response_time: float | None, exception: object = None, **_: object
     ) -> None:
         now, arrival = self.clock(), current()
-        service = None if response_time is None else response_time / 1000
         flight = arrival.flight
         if flight is None:  # a client of the locustfile's own
-            flight = _flight_of(arrival, request_type, name, now - (service or 0.0))
+            flight = _flight_of(arrival, request_type, name, now - (response_time or 0.0) / 1000)
             arrival.took_off()
         flight.method, flight.name = request_type, name
-        ended = now if service is None else flight.sent + service
+        ended = now if flight.returned is None else flight.returned  # what it says itself may be anything
         outcome = "ok" if exception is None else outcome_of(exception)
         self._land(arrival, flight, outcome, ended, "" if exception is None else str(exception))
 

@@ -90,7 +90,7 @@ class LoadRunner:
         """Return a load with a picture of its percentiles, if there is anything to draw."""
         path = self.folder / f"{name}.svg"
         path.unlink(missing_ok=True)
-        if not load.runs or not load.runs[0].due:
+        if not load.runs:
             return load
         with contextlib.suppress(ValueError, OSError):  # without requests, or on a full disk
             drawn = picture(load.runs, terms.demand, judge_each(load.runs, terms.demand), name)

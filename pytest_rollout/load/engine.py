@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
+import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,10 @@ _HERE = ["--headless", "--exit-code-on-error", "0", "--processes", "0", "--tags"
 """What a locust.conf may not change; without tags all tasks are run."""
 _USUAL_ENDS = (0, 1, None)
 """Exit codes; None: it was stopped; 1: Locust's for failed requests, and a locustfile's for what it likes."""
+_ENDS = {
+    None: "had to be stopped",
+    -signal.SIGALRM: "did not end in time; is a task busy without waiting for anything?",
+}
 _TAIL = 12
 _TABLE = re.compile(r"\|.*\||-\|-|( +\d+){6}$|^(Response time percentiles|Type +Name)")
 """A line of one of the tables that Locust ends with."""
@@ -150,8 +155,7 @@ def _outcome(order: LoadOrder, site: Site, code: int | None) -> LoadResult:
         raise LoadError((site.folder / REFUSAL).read_text())
     if (site.folder / RESULT).exists() and code in _USUAL_ENDS:
         return read(site.folder / RESULT, order.run)
-    how = "had to be stopped" if code is None else f"ended with exit code {code}"
-    raise LoadError(f"Locust {how}{_tail(site.folder / 'locust.log')}")
+    raise LoadError(f"Locust {_ENDS.get(code, f'ended with exit code {code}')}{_tail(site.folder / 'locust.log')}")
 
 
 def _tail(log: Path) -> str:

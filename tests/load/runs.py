@@ -7,15 +7,19 @@ import json
 import os
 import shlex
 import sys
+import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pytest_rollout.load.engine import LOCUST, Look, Site, run
 from pytest_rollout.load.injected.book import Arrival, Book, Flight, Outcome
 from pytest_rollout.load.order import LoadOrder
 from pytest_rollout.load.result import LoadResult, Samples
+from tests.load.servers import Behaviour, Server, running
 
 VISITOR = """
 from locust import FastHttpUser, task
@@ -31,6 +35,7 @@ PIDS = """
 import os
 import shlex
 import sys
+import textwrap
 import time
 from locust import FastHttpUser, task
 
@@ -73,6 +78,38 @@ def make_load(folder: Path, host: str, text: str = VISITOR, look: Look | None = 
     """Run Locust."""
     usual = {"duration": 1.0, "warm_up": 0.2, "drain": 0.5, "rate": None if "users" in asked else 50.0}
     return run(LoadOrder(locustfile(folder, text), host, **usual | asked), site(folder), look)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A load, and the server that it met."""
+
+    made: LoadResult
+    server: Server
+    folder: Path
+    """Where the run has left its files."""
+
+
+Visit: TypeAlias = Callable[[Path], Seen]
+
+
+def visit(behaviour: Behaviour, text: str = VISITOR, **asked: Any) -> Visit:
+    """Return what makes a load for a server of its own, in a folder."""
+
+    def make(folder: Path) -> Seen:
+        with running(behaviour) as server:
+            return Seen(make_load(folder, server.url, textwrap.dedent(text), **asked), server, folder / "run")
+
+    return make
+
+
+def side_by_side(folder: Path, visits: Mapping[str, Visit], at_once: int = 4) -> Callable[[str], Seen]:
+    """Make loads at the same time, for most of it is waiting; return what gives each by its name, or its error."""
+    for name in visits:
+        (folder / name).mkdir()
+    with ThreadPoolExecutor(at_once) as pool:
+        made = {name: pool.submit(one, folder / name) for name, one in visits.items()}
+    return lambda name: made[name].result()
 
 
 def rank(samples: Samples, q: float) -> float:

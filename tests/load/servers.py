@@ -28,6 +28,8 @@ class Server:
     """When each request came (monotonic seconds)."""
     residences: list[float] = field(default_factory=list)
     """How long each answered request was here (seconds): the truth."""
+    late: list[float] = field(default_factory=list)
+    """By how much each answer took longer than it was meant to (seconds)."""
     born: float = field(default_factory=time.monotonic)
 
     @property
@@ -44,8 +46,11 @@ class Server:
                 self.arrivals.append(arrived)
                 wait, answer = self.behaviour(self, head)
                 await asyncio.sleep(3600 if wait is None else wait)
+                if not answer:
+                    return
                 writer.write(answer)
                 self.residences.append(time.monotonic() - arrived)
+                self.late.append(self.residences[-1] - (wait or 0.0))
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
@@ -65,6 +70,11 @@ def hung(_: Server, __: bytes) -> tuple[None, bytes]:
 def failing(_: Server, __: bytes) -> tuple[float, bytes]:
     """Refuse everything at once."""
     return 0.0, BROKEN
+
+
+def dropping(server: Server, _: bytes) -> tuple[float, bytes]:
+    """Hang up on every second request, without a word."""
+    return 0.0, OK if len(server.requests) % 2 else b""
 
 
 def stalling(every: float, stall: float, phase: float = 0.0) -> Behaviour:

@@ -31,7 +31,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "prometheus_client": ("publish/pushgateway.py", "golden/exposition.py"),
     "promql_parser": "plan/promql.py",
     "yaml": "plan/document.py",
-    "typer": "cli.py",
+    "typer": "cli/",
     "allure": "plugin/allure.py",
     "locust": INSIDE_LOCUST,
     "gevent": INSIDE_LOCUST,

@@ -1,1 +1,1 @@
-"""What the subcommands of ``rollout`` do; ``cli.py`` only names their options."""
+"""What the subcommands of ``rollout`` do; ``cli`` only names their options."""

@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
+from pytest_rollout.cli.evidence import LOG, Log, evidence
+from pytest_rollout.cli.load import load
 from pytest_rollout.errors import EnvironmentUnready
-from pytest_rollout.evidence.record import Kind
 from pytest_rollout.sandbox import sandbox_home
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help="Staged rollouts: GO, NO-GO or HOLD.")
@@ -93,58 +94,8 @@ def rules(
     raise typer.Exit(render_rules(plans, environment, output, typer.echo))
 
 
-evidence = typer.Typer(no_args_is_help=True, help="The evidence log: is it whole, and what is in it?")
+main.command()(load)
 main.add_typer(evidence, name="evidence")
-_Log = Annotated[str, typer.Option("--rollout-evidence", metavar="FILE|URL", help="The evidence log.")]
-_LOG = ".rollout/evidence.db"
-
-
-def _aside(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-@evidence.command("verify")
-def verify_evidence(
-    log: _Log = _LOG,
-    head: Annotated[
-        str | None, typer.Option(metavar="COUNT:HASH", help="A head that was printed or kept, of now or of earlier.")
-    ] = None,
-) -> None:
-    """Check every record and the chain; exit status 1 and the first broken record, if there is one.
-
-    Without --head, records that were cut off together with the log's own head are not missed.
-    """
-    from pytest_rollout.commands.evidence import verify_log
-
-    raise typer.Exit(verify_log(log, head, typer.echo))
-
-
-@evidence.command("export")
-def export_evidence(
-    log: _Log = _LOG,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there, not to the terminal.")] = None,
-) -> None:
-    """Write JSON Lines, each exactly as it was hashed.
-
-    The SHA-256 of a line, without its line feed, is what the next line has as "prev"; that of the last is the head's.
-    """
-    from pytest_rollout.commands.evidence import export_log
-
-    raise typer.Exit(export_log(log, output, _aside))
-
-
-@evidence.command("show")
-def show_evidence(
-    log: _Log = _LOG,
-    kind: Annotated[Kind | None, typer.Option(help="Only this kind.")] = None,
-    subject: Annotated[str | None, typer.Option(help="Only this canary, stage, gate or flag.")] = None,
-    last: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only so many, the newest.")] = None,
-) -> None:
-    """Say a line for each record, the newest last."""
-    from pytest_rollout.commands.evidence import show_log
-
-    raise typer.Exit(show_log(log, kind, subject, last, typer.echo))
-
 
 _Rollout = Annotated[str, typer.Argument(help="The rollout, as its plan calls it.")]
 _Stage = Annotated[str, typer.Argument(help="The stage, such as stage3.")]
@@ -169,7 +120,7 @@ def attest(  # noqa: PLR0913 - its options
         str | None, typer.Option(metavar="DURATION", help="How long it holds; as long as the plan allows.")
     ] = None,
     environment: _Environment = "sandbox",
-    log: _Log = _LOG,
+    log: Log = LOG,
     plan: _Plan = Path("canaries"),
 ) -> None:
     """Answer the question of a gate that asks people; the answer is bound to the evidence as it is now."""
@@ -199,7 +150,7 @@ def waive(  # noqa: PLR0913 - its options
     reason: _Reason,
     expires: Annotated[str, typer.Option(metavar="DURATION", help="How long it is shown, such as 24h.")],
     environment: _Environment = "sandbox",
-    log: _Log = _LOG,
+    log: Log = LOG,
     plan: _Plan = Path("canaries"),
 ) -> None:
     """Take the risk of a check that did not pass: shown on every report, and never counted as passed."""
@@ -229,7 +180,7 @@ def watch(  # noqa: PLR0913 - its options
         str | None, typer.Option("--for", metavar="DURATION", help="How long, in the plan's time; else until Ctrl-C.")
     ] = None,
     environment: _Environment = "sandbox",
-    log: _Log = _LOG,
+    log: Log = LOG,
     reports: _Reports = Path("reports"),
 ) -> None:
     """Run canaries by their schedules; exit status 0 only if every slot that came was ok."""
@@ -247,7 +198,7 @@ def run_slot(
     plans: _Plans = Path("canaries"),
     *,
     environment: _Environment = "sandbox",
-    log: _Log = _LOG,
+    log: Log = LOG,
     reports: _Reports = Path("reports"),
 ) -> None:
     """Run a canary's slot in progress, for cron and the like: 0 it was ok, 1 it was not, 3 somebody else has it."""
@@ -278,7 +229,7 @@ def rollback(  # noqa: PLR0913 - its options
     ] = "sandbox",
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, in one line.")] = "",
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who does it; else whoever is logged in.")] = "",
-    log: _Log = _LOG,
+    log: Log = LOG,
 ) -> None:
     """Go back by the plan's playbook, an action at a time: 0 proven to be done, 1 not proven, 2 nothing was done."""
     from pytest_rollout.commands.rollback import Asked, rollback as go_back

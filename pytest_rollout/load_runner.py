@@ -17,13 +17,13 @@ from pytest_rollout.errors import LoadError
 from pytest_rollout.latency import Load, LoadTerms, is_bent, judge_latency
 from pytest_rollout.load import engine
 from pytest_rollout.load.engine import LOCUST, Site
-from pytest_rollout.load.judged import judge_each, judge_load
+from pytest_rollout.load.judged import is_bad, judge_each, judge_load
 from pytest_rollout.load.order import LoadOrder
 from pytest_rollout.load.report import picture
 from pytest_rollout.load.result import LoadResult
 from pytest_rollout.publish.verdict_file import write_atomic
 from pytest_rollout.units import format_duration
-from pytest_rollout.verdict import Reason, Verdict
+from pytest_rollout.verdict import CheckResult, Reason, Verdict
 
 ATTEMPTS = 3
 """A load whose generator was late says nothing, and is made again, so often in all."""
@@ -60,7 +60,7 @@ class LoadRunner:
             while True:
                 load = replace(making.load(), spoiled=tuple(spoiled))
                 result = judge_latency(terms, load)
-                if not (load.runs and is_bent(result)) or len(spoiled) + 1 == ATTEMPTS or self.stopped():
+                if not _again(load, result, terms) or len(spoiled) + 1 == ATTEMPTS or self.stopped():
                     return self._drawn(name, terms, load)
                 spoiled.append(result.message)
                 tell(f"{name}: {result.message}; once more")
@@ -137,6 +137,14 @@ class _Making:
 
         self.tell(f"{self.name}: load for {format_duration(order.warm_up + order.duration)}")
         return engine.run(order, self.runner.site(self.folder / str(order.seed + 1), self.terms), look)
+
+
+def _again(load: Load, result: CheckResult, terms: LoadTerms) -> bool:
+    """Whether a load may be made once more: it says nothing, and it did not look bad either.
+
+    A slow system can make a generator late, so to throw away what looks bad would choose the good moments.
+    """
+    return bool(load.runs) and is_bent(result) and not is_bad(load.runs, terms.demand)
 
 
 def _progress(so_far: LoadResult) -> str:

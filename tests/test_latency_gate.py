@@ -162,7 +162,7 @@ def test_every_limit_reaches_the_judge() -> None:
         "p99.9": {"at_most": "10%", "absolute": "5ms"},
         "errors": {"below": "1%"},
     }
-    asked = terms({**ASKED, **SIDES, **limits, "of": "request", "name": "/page", "extend": "20s"}, confidence=0.99)
+    asked = terms({**ASKED, **SIDES, **limits, "of": "transaction", "name": "/page", "extend": "20s"}, confidence=0.99)
     assert asked.demand == Demand(
         limits={
             "p50": QuantileBelow(0.5, 1.0),
@@ -173,7 +173,7 @@ def test_every_limit_reaches_the_judge() -> None:
             "errors": ErrorsBelow(0.01),
         },
         name="/page",
-        kind="request",
+        kind="transaction",
         confidence=0.99,
         budget=20.0,
     )
@@ -275,7 +275,7 @@ def test_a_late_generator_is_bent_and_says_so() -> None:
     asked = terms({**ASKED, **P90})
     found = judge_latency(asked, load(*runs(asked, good, lag=0.02)))
     assert is_bent(found)
-    assert found.message.startswith("p90: the load generator was late: 20 ms at p99, where 10 ms are allowed")
+    assert found.message.startswith("the load generator was late: 20 ms at p99, where 10 ms are allowed")
 
 
 def test_users_can_breach_and_never_pass() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from pytest_rollout.judge.latency import Limit, QuantileBelow, judge_limit, together
@@ -49,12 +49,25 @@ def judge_load(runs: Runs, demand: Demand) -> CheckResult:
     """Judge a load run by all limits of a gate. It may still run, or have been stopped: then it can only breach."""
     if said := "; ".join(_not_one(runs)):
         return broken(Reason.EVIDENCE, said)
-    found = together(judge_each(runs, demand))
+    found = _one_voice(judge_each(runs, demand))
     stopped = [part for result in runs for part in result.parts if part.ended == "stopped"]
     if not stopped or found.verdict is Verdict.BREACHED:
         return found
     said = f"the load generator {stopped[0].worker} was stopped before its time: {stopped[0].why}"
     return broken(Reason.BENT_GENERATOR, said, window=found.window, samples=found.samples)
+
+
+def is_bad(runs: Runs, demand: Demand) -> bool:
+    """Whether a load would breach if its generator were believed: such a one is not thrown away for a better one."""
+    run = replace(_run(runs, demand), faults=())
+    return any(_judge(limit, runs, demand, run).verdict is Verdict.BREACHED for limit in demand.limits.values())
+
+
+def _one_voice(results: Mapping[str, CheckResult]) -> CheckResult:
+    """Return one verdict of all limits; what is wrong with the load itself is said once."""
+    first = next(iter(results.values()))
+    bent = first.reason is Reason.BENT_GENERATOR and all(one.message == first.message for one in results.values())
+    return first if bent else together(results)
 
 
 def judge_each(runs: Runs, demand: Demand) -> dict[str, CheckResult]:

@@ -173,6 +173,8 @@ class Latency(Strict):
         for name, _, limit in limits:
             if limit.at_most is not None and not self.paired:
                 raise wrong(name, "'at_most' compares with a control; give 'control' and 'candidate', or write 'below'")
+        if self.of == "request" and self.paired:
+            raise wrong("of", "in a paired run arrivals are compared, of: transaction; name a task to look at it alone")
         if self.of == "transaction" and self.rate is None:
             raise wrong("of", "users make requests, not arrivals; write of: request, or give a rate")
         return self

@@ -114,9 +114,17 @@ FAULTS = {
         f"{USERS}\n{P95}\nof: transaction",
         "13:11: users make requests, not arrivals; write of: request, or give a rate",
     ),
+    "requests of two sides": (
+        f"{GOOD}\n{SIDES}\nof: request",
+        "15:11: in a paired run arrivals are compared, of: transaction; name a task to look at it alone",
+    ),
     # two sides
     "a control alone": (f"{GOOD}\ncontrol: {{url: 'http://x'}}", f"13:11: {PAIR}"),
     "a candidate alone": (f"{GOOD}\ncandidate: {{url: 'http://x'}}", f"13:11: {PAIR}"),
+    "requests of a pair": (
+        f"{GOOD}\n{SIDES}\nof: request",
+        "15:11: in a paired run arrivals are compared, of: transaction; name a task to look at it alone",
+    ),
     "a pair of users": (f"{USERS}\n{P95}\n{SIDES}", "10:11: a paired run needs a rate"),
     "a candidate that is the control": (
         f"{GOOD}\ncontrol: {{url: 'http://x'}}\ncandidate: {{url: 'http://x'}}",

@@ -241,20 +241,6 @@ def test_a_late_load_that_looks_bad_is_not_thrown_away_for_a_better_one(bench: B
     assert (found.verdict, found.message) == (Verdict.ERROR, BENT)
 
 
-def test_what_looks_bad_before_a_load_breaks_off_is_not_thrown_away(bench: Bench) -> None:
-    both = {**P99, "errors": {"at_most": 0}}
-    gone = Run(fault=LoadError("Locust ended with exit code 137"))
-    load, found, engine = bench.make(both, Run(some_fail, LATE), gone, Run())
-    assert (len(engine.orders), len(load.runs), found.verdict) == (1, 1, Verdict.ERROR)
-
-
-def test_a_late_load_that_looked_bad_is_not_thrown_away(bench: Bench) -> None:
-    """A slow system can make a generator late: to choose the moments when it is not would choose the good ones."""
-    load, found, engine = bench.make(P90, Run(slow, lag=LATE), Run())
-    assert (len(engine.orders), load.spoiled) == (1, ())
-    assert (found.verdict, found.message) == (Verdict.ERROR, BENT)
-
-
 def test_a_breach_is_not_made_again(bench: Bench) -> None:
     load, found, engine = bench.make(P90, Run(lag=LATE), Run(slow), Run())
     assert (len(engine.orders), len(load.spoiled), found.verdict) == (2, 1, Verdict.BREACHED)

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,31 +20,21 @@ from pytest_rollout.load.engine import LOCUST, run
 from pytest_rollout.load.order import LoadOrder
 from pytest_rollout.load.result import LoadResult
 from pytest_rollout.load.soundness import unsound
-from tests.load.runs import PIDS, await_pids, await_true, locustfile, make_load, site
+from tests.load.runs import PIDS, Seen, await_pids, await_true, locustfile, make_load, side_by_side, site, visit
 from tests.load.servers import healthy, hung, running
 from tests.test_process import alive
 
+NESTED = """
+    from locust import FastHttpUser, TaskSet, task
 
-def test_task_sets_are_refused_with_a_way_out(tmp_path: Path) -> None:
-    nested = """
-        from locust import FastHttpUser, TaskSet, task
+    class Inner(TaskSet):
+        @task
+        def look(self):
+            self.client.get("/")
 
-        class Inner(TaskSet):
-            @task
-            def look(self):
-                self.client.get("/")
-
-        class Visitor(FastHttpUser):
-            tasks = [Inner]
-    """
-    with pytest.raises(LoadError) as refused:
-        make_load(tmp_path, "http://127.0.0.1:9", textwrap.dedent(nested))
-    assert str(refused.value) == (
-        "Visitor has a TaskSet; open arrivals need tasks that are methods: write @task on methods of the user, "
-        "or run it as a closed model, with users: instead of rate:"
-    )
-
-
+    class Visitor(FastHttpUser):
+        tasks = [Inner]
+"""
 LOUD = """
     from locust import FastHttpUser, events, task
 
@@ -55,17 +47,6 @@ LOUD = """
         def look(self):
             self.client.get("/")
 """
-
-
-def test_a_listener_that_raises_is_an_error_with_its_words(tmp_path: Path) -> None:
-    with running(healthy) as server, pytest.raises(LoadError) as refused:
-        make_load(tmp_path, server.url, textwrap.dedent(LOUD), duration=0.3, warm_up=0.0, drain=0.1)
-    said = str(refused.value)
-    assert said.startswith("Locust ended with exit code 2; its last words:\n    ")
-    assert "ValueError: no, thank you" in said
-    assert "|" not in said, "Locust's tables tell nothing of it"
-
-
 TAGGED = """
     from locust import FastHttpUser, tag, task
 
@@ -80,19 +61,83 @@ TAGGED = """
         def b(self):
             self.client.get("/b")
 """
+CONF = "run-time = 1s\nprocesses = 2\nusers = 7\nexclude-tags = b\nhost = http://x\n"
 
 
-def test_a_locust_conf_and_locust_s_variables_change_nothing(tmp_path: Path) -> None:
-    """Not how long, nor how many processes, nor which tasks."""
-    (tmp_path / "locust.conf").write_text(
-        "run-time = 1s\nprocesses = 2\nusers = 7\nexclude-tags = b\nhost = http://x\n"
-    )
+def with_a_locust_conf(folder: Path) -> Seen:
+    """Make a load where Locust finds settings, in a file and in its environment."""
+    (folder / "locust.conf").write_text(CONF)
     with running(healthy) as server:
-        order = LoadOrder(locustfile(tmp_path, textwrap.dedent(TAGGED)), server.url, 1.5, rate=40.0, warm_up=0.0)
-        made = run(order, site(tmp_path, LOCUST_TAGS="a", LOCUST_RUN_TIME="1s", LOCUST_HEADLESS="what"))
+        order = LoadOrder(locustfile(folder, textwrap.dedent(TAGGED)), server.url, 1.5, rate=40.0, warm_up=0.0)
+        place = site(folder, LOCUST_TAGS="a", LOCUST_RUN_TIME="1s", LOCUST_HEADLESS="what")
+        return Seen(run(order, place), server, place.folder)
+
+
+def kill_it(folder: Path) -> Seen:
+    """Make a load of which the generator is killed."""
+    with running(healthy) as server:
+        order = LoadOrder(locustfile(folder, PIDS), server.url, 20.0, rate=10.0)
+        threading.Thread(target=kill_the_first, args=(folder / "pids",), daemon=True).start()
+        return Seen(run(order, site(folder, PIDS=str(folder / "pids"))), server, folder)
+
+
+SHORT: dict[str, Any] = {"duration": 0.3, "warm_up": 0.0, "drain": 0.1}
+VISITS = {
+    "nested": visit(healthy, NESTED),
+    "loud": visit(healthy, LOUD, **SHORT),
+    "nowhere": visit(healthy, "import nowhere\n"),
+    "usual": visit(healthy, **SHORT),
+    "conf": with_a_locust_conf,
+    "killed": kill_it,
+}
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
+    return side_by_side(tmp_path_factory.mktemp("engine"), VISITS)
+
+
+def test_task_sets_are_refused_with_a_way_out(seen: Callable[[str], Seen]) -> None:
+    with pytest.raises(LoadError) as refused:
+        seen("nested")
+    assert str(refused.value) == (
+        "Visitor has a TaskSet; open arrivals need tasks that are methods: write @task on methods of the user, "
+        "or run it as a closed model, with users: instead of rate:"
+    )
+
+
+def test_a_listener_that_raises_is_an_error_with_its_words(seen: Callable[[str], Seen]) -> None:
+    with pytest.raises(LoadError) as refused:
+        seen("loud")
+    said = str(refused.value)
+    assert said.startswith("Locust ended with exit code 2; its last words:\n    ")
+    assert "ValueError: no, thank you" in said
+    assert "|" not in said, "Locust's tables tell nothing of it"
+
+
+def test_a_locustfile_that_cannot_be_loaded_is_an_error_with_its_words(seen: Callable[[str], Seen]) -> None:
+    with pytest.raises(LoadError, match=r"(?s)^Locust ended with exit code 1; its last words:.*nowhere"):
+        seen("nowhere")
+
+
+def test_a_killed_generator_leaves_no_result(seen: Callable[[str], Seen]) -> None:
+    with pytest.raises(LoadError, match=r"^Locust ended with exit code -9"):
+        seen("killed")
+
+
+def test_a_locust_conf_and_locust_s_variables_change_nothing(seen: Callable[[str], Seen]) -> None:
+    """Not how long, nor how many processes, nor which tasks."""
+    made = seen("conf").made
     assert unsound(made, limit=1000.0) == ()
     assert {one.name for one in made.series("request")} == {"/a", "/b"}
     assert len(made.samples().ok) == made.due
+
+
+def test_one_run_s_result_is_not_another_s(seen: Callable[[str], Seen]) -> None:
+    folder = seen("usual").folder
+    written = json.loads((folder / "result.json").read_text())
+    assert written["asked"]["run"] == seen("usual").made.asked.run != ""
+    assert not (folder / "order.json").exists()
 
 
 def test_only_who_made_a_load_can_read_what_it_left(tmp_path: Path) -> None:
@@ -113,11 +158,6 @@ def test_only_who_made_a_load_can_read_what_it_left(tmp_path: Path) -> None:
     assert modes
     assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
     assert not old.exists()
-
-
-def test_a_locustfile_that_cannot_be_loaded_is_an_error_with_its_words(tmp_path: Path) -> None:
-    with pytest.raises(LoadError, match=r"(?s)^Locust ended with exit code 1; its last words:.*nowhere"):
-        make_load(tmp_path, "http://127.0.0.1:9", "import nowhere\n")
 
 
 def test_a_locust_that_is_not_there_is_an_error_that_says_what_to_set(tmp_path: Path) -> None:
@@ -148,14 +188,6 @@ def test_a_look_can_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
 
 
-def test_a_killed_generator_leaves_no_result(tmp_path: Path) -> None:
-    with running(healthy) as server:
-        order = LoadOrder(locustfile(tmp_path, PIDS), server.url, 20.0, rate=10.0)
-        threading.Thread(target=kill_the_first, args=(tmp_path / "pids",), daemon=True).start()
-        with pytest.raises(LoadError, match=r"^Locust ended with exit code -9"):
-            run(order, site(tmp_path, PIDS=str(tmp_path / "pids")))
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_nothing_is_left_when_the_one_who_asked_is_killed(tmp_path: Path, workers: int) -> None:
     ask = f"""
@@ -179,14 +211,6 @@ def test_nothing_is_left_when_the_one_who_asked_is_killed(tmp_path: Path, worker
             asking.send_signal(signal.SIGKILL)
             asking.wait()
         await_true(lambda: not any(map(alive, pids)))
-
-
-def test_one_run_s_result_is_not_another_s(tmp_path: Path) -> None:
-    with running(healthy) as server:
-        made = make_load(tmp_path, server.url, duration=0.3, warm_up=0.0, drain=0.1)
-    written = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert written["asked"]["run"] == made.asked.run != ""
-    assert not (tmp_path / "run" / "order.json").exists()
 
 
 def test_gevent_is_in_no_pytest_process() -> None:

@@ -42,8 +42,8 @@ def test_percentiles_have_bounds() -> None:
         "    p50    500 ms, surely between 474 ms and 527 ms",
         "    p90    900 ms, surely between 884 ms and 916 ms",
         "    p95    950 ms, surely between 938 ms and 962 ms",
-        "    p99    990 ms, surely between 984 ms and 995 ms",
-        "    p99.9  999 ms, surely between 996 ms and anything",
+        "    p99    990 ms, surely between 985 ms and 996 ms",
+        "    p99.9  999 ms, surely between 997 ms and anything",
     ]
 
 

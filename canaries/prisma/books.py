@@ -14,7 +14,7 @@ from canaries.prisma.pages import number
 from canaries.prisma.settlement import Account, Id, Row, Sums, Tally, UnusableError
 
 METRICS = "/api/internal/metrics"
-TALLIES = 20
+TALLIES = 60
 """How often the counters are read at most until they and the books stand still."""
 REVERSALS = 3
 """How often a reversal is sent at most if the way to the system fails: it is idempotent."""

@@ -13,13 +13,15 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from pytest_rollout.load.engine import LOCUST, Look, Site, run
 from pytest_rollout.load.injected.book import Arrival, Book, Flight, Outcome
 from pytest_rollout.load.order import LoadOrder
 from pytest_rollout.load.result import LoadResult, Samples
 from tests.load.servers import Behaviour, Server, running
+
+T = TypeVar("T")
 
 VISITOR = """
 from locust import FastHttpUser, task
@@ -103,7 +105,7 @@ def visit(behaviour: Behaviour, text: str = VISITOR, **asked: Any) -> Visit:
     return make
 
 
-def side_by_side(folder: Path, visits: Mapping[str, Visit], at_once: int = 4) -> Callable[[str], Seen]:
+def side_by_side(folder: Path, visits: Mapping[str, Callable[[Path], T]], at_once: int = 4) -> Callable[[str], T]:
     """Make loads at the same time, for most of it is waiting; return what gives each by its name, or its error."""
     for name in visits:
         (folder / name).mkdir()

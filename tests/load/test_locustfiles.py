@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -22,7 +21,7 @@ from sandbox.normalization.config import Config as NormalizationConfig
 from sandbox.normalization.deployment import create_database
 from sandbox.normalization.modes import ENDPOINTS, Mode
 from sandbox.prisma.config import Config
-from tests.load.runs import Seen, await_true, command, side_by_side, site
+from tests.load.runs import await_true, command, side_by_side, site
 from tests.load.servers import healthy, running
 from tests.sandbox.conftest import served
 from tests.sandbox.normalization.conftest import served as served_normalization
@@ -63,10 +62,55 @@ def normalization(folder: Path, mode: Mode) -> Iterator[httpx.Client]:
         yield client
 
 
+def of_prisma(scenario: str, *faults: str, **variables: str) -> Callable[[Path], LoadResult]:
+    """Return what runs a scenario against the prisma application."""
+
+    def make(folder: Path) -> LoadResult:
+        with prisma(folder / "site", *faults) as client:
+            return load(folder, scenario, client, **variables)
+
+    return make
+
+
+def of_normalization(mode: Mode) -> Callable[[Path], LoadResult]:
+    """Return what runs the scenario of stage validation against a mode."""
+
+    def make(folder: Path) -> LoadResult:
+        with normalization(folder / "site", mode) as client:
+            return load(folder, "stage_validation", client)
+
+    return make
+
+
+def of_anything(scenario: str) -> Callable[[Path], LoadResult]:
+    """Return what runs a scenario against a server that says ok to everything."""
+
+    def make(folder: Path) -> LoadResult:
+        with running(healthy) as server:
+            return load(folder, scenario, server.url)
+
+    return make
+
+
+LOADS = {
+    **{scenario: of_prisma(scenario) for scenario in ("portal", "dashboard")},
+    **{mode: of_normalization(mode) for mode in (Mode.WARN, Mode.ENFORCE)},
+    **{f"anything {scenario}": of_anything(scenario) for scenario in READERS},
+    "unsettled": of_prisma("settlement", "payment-not-settled"),
+    "stranger": of_prisma("settlement", SETTLEMENT_AGENT="SYN-777"),
+}
+
+
+@pytest.fixture(scope="module")
+def made_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], LoadResult]:
+    return side_by_side(tmp_path_factory.mktemp("scenarios"), LOADS)
+
+
 @pytest.mark.parametrize("scenario", ["portal", "dashboard"])
-def test_readers_find_nothing_wrong_with_a_healthy_application(tmp_path: Path, scenario: str) -> None:
-    with prisma(tmp_path / "site") as client:
-        made = load(tmp_path, scenario, client)
+def test_readers_find_nothing_wrong_with_a_healthy_application(
+    made_of: Callable[[str], LoadResult], scenario: str
+) -> None:
+    made = made_of(scenario)
     assert unsound(made, 1000.0) == ()
     assert len(made.samples("transaction").ok) == made.due > 0, made.parts[0].errors
 
@@ -98,44 +142,33 @@ def books(folder: Path) -> list[object]:
         return [database.execute(query).fetchall() for query in BOOKS]
 
 
-@pytest.mark.parametrize("mode", ["warn", "enforce"])
-def test_the_validator_may_refuse_what_is_unknown_and_nothing_else(tmp_path: Path, mode: str) -> None:
-    with normalization(tmp_path / "site", Mode(mode)) as client:
-        made = load(tmp_path, "stage_validation", client)
+@pytest.mark.parametrize("mode", [Mode.WARN, Mode.ENFORCE])
+def test_the_validator_may_refuse_what_is_unknown_and_nothing_else(
+    made_of: Callable[[str], LoadResult], mode: Mode
+) -> None:
+    made = made_of(mode)
     assert unsound(made, 1000.0) == ()
     assert len(made.samples("transaction").ok) == made.due > 0, made.parts[0].errors
 
 
-@pytest.fixture(scope="module")
-def against_anything(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
-    """Return what each scenario has seen of a server that says ok to everything."""
-
-    def visit(scenario: str, folder: Path) -> Seen:
-        with running(healthy) as server:
-            return Seen(load(folder, scenario, server.url), server, folder)
-
-    return side_by_side(tmp_path_factory.mktemp("anything"), {name: partial(visit, name) for name in READERS})
-
-
 @pytest.mark.parametrize("scenario", READERS)
 def test_a_server_that_answers_ok_to_everything_is_not_the_application(
-    against_anything: Callable[[str], Seen], scenario: str
+    made_of: Callable[[str], LoadResult], scenario: str
 ) -> None:
-    made = against_anything(scenario).made
+    made = made_of(f"anything {scenario}")
     assert made.samples("transaction").ok == ()
     assert len(made.samples("transaction").failed) == made.due > 0
 
 
-def test_payments_that_settle_nothing_are_failed_transactions(tmp_path: Path) -> None:
-    with prisma(tmp_path / "site", "payment-not-settled") as client:
-        made = load(tmp_path, "settlement", client)
+def test_payments_that_settle_nothing_are_failed_transactions(made_of: Callable[[str], LoadResult]) -> None:
+    made = made_of("unsettled")
     assert made.samples("transaction").ok == ()
     assert [one.text for one in made.parts[0].errors] == ["the payment settled no invoice; has the agent open ones?"]
 
 
-def test_without_a_synthetic_agent_nobody_pays(tmp_path: Path) -> None:
-    with prisma(tmp_path / "site") as client, pytest.raises(LoadError) as refused:
-        load(tmp_path, "settlement", client, SETTLEMENT_AGENT="SYN-777")
+def test_without_a_synthetic_agent_nobody_pays(made_of: Callable[[str], LoadResult]) -> None:
+    with pytest.raises(LoadError) as refused:
+        made_of("stranger")
     assert str(refused.value) == "there is no synthetic agent SYN-777: seed the canary dataset"
 
 

@@ -17,6 +17,8 @@ from pytest_rollout.load.soundness import unsound
 from pytest_rollout.verdict import CheckResult, Reason, Verdict, broken
 
 CONTROL, CANDIDATE = "control", "candidate"
+_HALF = 0.5
+"""Below this a verdict would be wrong more often than right."""
 _UNTIMED = 20.0
 """Where only errors count, a generator may be a second late: that changes no answer."""
 
@@ -39,6 +41,10 @@ class Demand:
     def __post_init__(self) -> None:
         if not self.limits:
             raise ValueError("a latency gate without a limit; write one, such as p95: {below: 200ms}")
+        if self.confidence is not None and not _HALF <= self.confidence < 1:
+            raise ValueError(f"a confidence of {self.confidence}; it has to be at least 0.5, and below 1")
+        if not 0 <= self.budget < math.inf:
+            raise ValueError(f"an extension of {self.budget} s; it has to be finite, and cannot be negative")
 
 
 Runs: TypeAlias = Sequence[LoadResult]

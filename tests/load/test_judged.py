@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import math
 import zlib
 from array import array
 from collections.abc import Callable, Iterator
@@ -189,6 +190,19 @@ def test_a_paired_run_is_judged_on_the_difference() -> None:
 def test_a_demand_without_limits_is_a_mistake() -> None:
     with pytest.raises(ValueError, match=r"^a latency gate without a limit; write one, such as p95: {below: 200ms}$"):
         Demand(limits={})
+
+
+@pytest.mark.parametrize("confidence", [math.nan, 0.0, 0.49, 1.0, 95.0])
+def test_a_confidence_that_is_none_is_refused(confidence: float) -> None:
+    with pytest.raises(ValueError, match=rf"^a confidence of {confidence}; it has to be at least 0.5, and below 1$"):
+        replace(DEMAND, confidence=confidence)
+
+
+@pytest.mark.parametrize("budget", [math.nan, math.inf, -1.0])
+def test_an_extension_without_an_end_is_refused(budget: float) -> None:
+    said = rf"^an extension of {budget} s; it has to be finite, and cannot be negative$"
+    with pytest.raises(ValueError, match=said):
+        replace(DEMAND, budget=budget)
 
 
 # --- damage -----------------------------------------------------------------------------------------------------

@@ -159,7 +159,8 @@ class _Observer:
     waits: bool
     tell: Tell
     recorded: dict[float | None, Mapping[str, Looks] | str] = field(default_factory=dict)
-    loads: dict[str, Load] = field(default_factory=dict)
+    loads: dict[tuple[str, float | None], Load] = field(default_factory=dict)
+    """By gate and flip: whatever the clock of the flags says, a load that saw a flip is of neither state."""
 
     def look(self, *, first: bool) -> Decided:
         """Return what is found as of now; canaries that are due run before the instant is taken.
@@ -192,16 +193,17 @@ class _Observer:
     def _seen(self, found: _Recorded) -> Look:
         readings = _read_flags(self.scene)
         now = self.scene.clock.now()
-        return Look(
+        look = Look(
             now=now,
             readings=readings,
             runs=found.runs,
             slots=found.slots,
             answers={gate.id: self._answers(gate, now) for gate in self.gates if gate.attestation is not None},
-            loads={gate.id: self.loads[gate.id] for gate in self.gates if gate.id in self.loads},
             looks={},
             waits=self.waits,
         )
+        keys = [(gate.id, look.flip) for gate in self.gates]
+        return replace(look, loads={key[0]: self.loads[key] for key in keys if key in self.loads})
 
     def _make_loads(self, found: _Recorded) -> None:
         """Make the load of every gate that has none since the flip, unless a flag is wrong: then it would not count."""
@@ -211,10 +213,9 @@ class _Observer:
             look = self._seen(found)
             look = replace(look, looks=self._looks(look))
             since = look.since(self.scene.stage, self.scene.target) or 0.0
-            made = self.loads.get(gate.id)
-            due = look.now >= since and (made is None or made.begun < since)
+            due = look.now >= since and gate.id not in look.loads
             if due and not isinstance(look.looks, str) and self._could_count(look):
-                self.loads[gate.id] = self._load(gate, self._judged.terms(gate, gate.latency, look))
+                self.loads[gate.id, look.flip] = self._load(gate, self._judged.terms(gate, gate.latency, look))
 
     def _load(self, gate: Gate, terms: LoadTerms) -> Load:
         if self.scene.loads is None:

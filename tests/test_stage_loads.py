@@ -186,6 +186,20 @@ def test_a_load_during_which_the_flag_was_flipped_is_made_again_with_time() -> N
     assert world.begun[1][1] >= (world.flipped_at or 0) + 3
 
 
+@pytest.mark.parametrize("wait", [0.0, 300.0])
+def test_a_flip_during_a_load_is_noticed_by_whatever_clock(wait: float) -> None:
+    """The service of the flags may be ten minutes behind: the flip then seems older than the load."""
+    world = Loaded()
+
+    def flip() -> None:
+        world.flipped_at = world.now - 600
+        world.meanwhile = lambda: None
+
+    world.meanwhile = flip
+    found = words(world.decide(LOAD, wait=wait))["load"]
+    assert (found, len(world.begun)) == (("passed within-limit", 2) if wait else ("inconclusive window-not-elapsed", 1))
+
+
 @pytest.mark.parametrize("fate", [good, slow])
 def test_a_load_that_ended_with_the_flag_off_is_no_load_of_the_stage(fate: Fate) -> None:
     world = Loaded(fates=[fate])

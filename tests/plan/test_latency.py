@@ -139,10 +139,13 @@ FAULTS = {
         f"{GOOD}\ncontrol: {{}}\ncandidate: {{headers: {{'': a}}}}",
         "14:23: '' is no header that can be sent",
     ),
-    "a header of two lines": (
-        f'{GOOD}\ncontrol: {{headers: {{x: "a\\r\\nHost: b"}}}}\ncandidate: {{}}',
-        "13:21: 'x' is no header that can be sent",
-    ),
+    **{
+        f"a header with {character}": (
+            f'{GOOD}\ncontrol: {{headers: {{x: "a{character}b"}}}}\ncandidate: {{}}',
+            "13:21: 'x' is no header that can be sent",
+        )
+        for character in (r"\r", r"\n", r"\0")
+    },
     "a header that is a number": (f"{GOOD}\ncontrol: {{headers: {{x: 1}}}}\ncandidate: {{}}", f"13:34: {NO_TEXT}"),
     "an unknown key of a side": (
         f"{GOOD}\ncontrol: {{header: {{x: a}}}}\ncandidate: {{}}",
@@ -265,6 +268,11 @@ def test_a_load_is_read_in_seconds(tmp_path: Path) -> None:
     assert (found.workers, found.bind, found.of, found.name) == (2, "load.internal:65535", "request", "/page")
     assert found.errors is not None
     assert (found.errors.at_most, found.errors.below) == (3, None)
+
+
+def test_every_worker_may_have_one_user(tmp_path: Path) -> None:
+    found = asked(tmp_path, f"{USERS}\n{P95}\nworkers: 2\nof: request")
+    assert (found.users, found.workers, found.rate) == (2, 2, None)
 
 
 def test_what_is_not_said_is_the_usual(tmp_path: Path) -> None:

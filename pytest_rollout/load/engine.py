@@ -27,6 +27,11 @@ START_UP = 20.0
 _ORDER = "order.json"
 LOOPBACK = "127.0.0.1"
 LOOK_EVERY = 2.0
+"""Seconds between looks at a run, at least; each look makes arrivals a little late."""
+_LOOKS = 20
+"""At a run of minutes."""
+_FEW_LOOKS = 4
+"""At a run of seconds."""
 Look: TypeAlias = Callable[[LoadResult], bool]
 RECORDER = Path(__file__).parent / "injected" / "recorder.py"
 """What Locust loads behind the user's file; a worker that joins from elsewhere needs it too: ``-f user.py,<this>``."""
@@ -76,7 +81,7 @@ def run(order: LoadOrder, site: Site, look: Look | None = None) -> LoadResult:
         order,
         run=secrets.token_hex(8),
         locustfile=str(Path(order.locustfile).resolve()),
-        look_every=LOOK_EVERY if look else 0.0,
+        look_every=_between_looks(order.duration) if look else 0.0,
     )
     paper = site.folder / _ORDER
     paper.touch(mode=0o600)  # it may hold headers, too
@@ -86,6 +91,10 @@ def run(order: LoadOrder, site: Site, look: Look | None = None) -> LoadResult:
     finally:
         paper.unlink(missing_ok=True)
     return _outcome(order, site, code)
+
+
+def _between_looks(duration: float) -> float:
+    return max(LOOK_EVERY, min(duration / _FEW_LOOKS, 5.0), duration / _LOOKS)
 
 
 def _stopping(order: LoadOrder, site: Site, look: Look | None) -> Callable[[], bool]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import subprocess
 import sys
@@ -105,9 +104,9 @@ class Running:
 
 
 @contextmanager
-def served(name: str, core: int | None = None) -> Iterator[Running]:
-    """Run a server of a kind, on a core of its own if one is given."""
-    argv = [sys.executable, "-m", "benchmarks.load_server", name, *([] if core is None else ["--core", str(core)])]
+def served(name: str) -> Iterator[Running]:
+    """Run a server of a kind."""
+    argv = [sys.executable, "-m", "benchmarks.load_server", name]
     with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         asking, answering = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
         yield Running(answering.readline().strip(), asking, answering)
@@ -134,11 +133,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=DELAYS)
-    parser.add_argument("--core", type=int, help="run on this core alone")
-    given = parser.parse_args(argv)
-    if given.core is not None:
-        os.sched_setaffinity(0, {given.core})
-    asyncio.run(_serve(DELAYS[given.name]()))
+    asyncio.run(_serve(DELAYS[parser.parse_args(argv).name]()))
 
 
 if __name__ == "__main__":

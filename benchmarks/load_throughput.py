@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +84,8 @@ class Speed:
 
 @contextmanager
 def bound(core: int) -> Iterator[None]:
-    """Let subprocesses run on one core, if there is another one and the system can do that."""
-    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:  # noqa: PLR2004 - client and server
+    """Let subprocesses that are started meanwhile run on one core alone, if the system can do that."""
+    if not hasattr(os, "sched_setaffinity") or not {SERVER_CORE, CLIENT_CORE} <= os.sched_getaffinity(0):
         yield
         return
     before = os.sched_getaffinity(0)
@@ -144,7 +144,10 @@ def speed(made: LoadResult) -> Speed:
 def measure(rounds: int) -> dict[str, list[Speed]]:
     """Let the clients take turns."""
     speeds: dict[str, list[Speed]] = {name: [] for name in CLIENTS}
-    with served("idle", SERVER_CORE) as server, bound(CLIENT_CORE):
+    with ExitStack() as stack:
+        with bound(SERVER_CORE):
+            server = stack.enter_context(served("idle"))
+        stack.enter_context(bound(CLIENT_CORE))
         for number in range(rounds):
             speeds["plain"].append(plain(server.url))
             speeds["closed"].append(closed(server.url))

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from pytest_rollout.errors import LoadError
 from pytest_rollout.judge.latency import ErrorsAtMost
 from pytest_rollout.load.engine import RECORDER, free_port, run
 from pytest_rollout.load.judged import Demand, judge_load
 from pytest_rollout.load.order import LoadOrder
 from pytest_rollout.load.soundness import unsound
 from pytest_rollout.verdict import Reason, Verdict
-from tests.load.runs import PIDS, Seen, await_pids, await_true, command, locustfile, side_by_side, site, visit
+from tests.load.runs import (
+    PIDS,
+    VISITOR,
+    Seen,
+    Visit,
+    await_pids,
+    await_true,
+    command,
+    locustfile,
+    side_by_side,
+    site,
+    visit,
+)
 from tests.load.servers import Server, healthy, running
 
 ANY_LAG = 1000.0
@@ -33,11 +48,19 @@ def lose_a_worker(folder: Path) -> Seen:
     return Seen(made, server, folder / "run")
 
 
-def join_from_elsewhere(folder: Path) -> Seen:
+def join_from_elsewhere(folder: Path, theirs: str = VISITOR) -> Seen:
     """Make a load with a worker that somebody else has started."""
     place = replace(site(folder), port=free_port(), own_workers=False)
+    (folder / "theirs").mkdir()
     text = locustfile(folder)
-    worker = [*command(), "-f", f"{text},{RECORDER}", "--worker", "--master-host", "127.0.0.1"]
+    worker = [
+        *command(),
+        "-f",
+        f"{locustfile(folder / 'theirs', theirs)},{RECORDER}",
+        "--worker",
+        "--master-host",
+        "127.0.0.1",
+    ]
     with running(healthy) as server:
         joining = subprocess.Popen(
             [*worker, "--master-port", str(place.port)], cwd=folder, env=dict(place.env), stderr=subprocess.DEVNULL
@@ -51,9 +74,10 @@ def join_from_elsewhere(folder: Path) -> Seen:
     return Seen(made, server, place.folder)
 
 
-VISITS = {
+VISITS: dict[str, Visit] = {
     "lost": lose_a_worker,
     "joined": join_from_elsewhere,
+    "stale": partial(join_from_elsewhere, theirs=VISITOR + "        # as it was last week\n"),
     "open": visit(healthy, workers=2, rate=40.0, arrivals="constant", warm_up=0.0),
     "closed": visit(healthy, workers=2, users=4, duration=0.5, warm_up=2.5),
 }
@@ -90,6 +114,13 @@ def test_workers_may_join_from_elsewhere_and_get_the_order_from_the_master(seen:
     made = seen("joined").made
     assert unsound(made, ANY_LAG) == ()
     assert len(made.samples().ok) == made.due > 0
+
+
+def test_a_worker_with_another_locustfile_is_refused(seen: Callable[[str], Seen]) -> None:
+    with pytest.raises(LoadError) as refused:
+        seen("stale")
+    here = platform.node()
+    assert str(refused.value) == f"the worker {here} has another locustfile than the master; copy the master's there"
 
 
 def kill_a_worker(path: Path, server: Server) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import signal
 import sys
 import time
@@ -67,11 +68,10 @@ class Desk:
             self._put(SO_FAR, list(self._so_far.values()))
 
     def _put(self, name: str, parts: list[dict[str, Any]]) -> None:
-        content = Path(self._order.locustfile).read_bytes()
         document = {
             "schema_version": SCHEMA,
             "asked": self._order.shown(),
-            "locustfile_sha256": hashlib.sha256(content).hexdigest(),
+            "locustfile_sha256": _sha256(self._order.locustfile),
             "argv": sys.argv,
             "parts": parts,
         }
@@ -144,6 +144,7 @@ def _work(environment: Any, classes: list[type[User]]) -> None:
         orders.append(order)
         _end_in_time(order)
         try:
+            _expect_locustfile(environment.parsed_options.locustfile, msg.data["sha256"])
             attendants.append(Attendant(environment, order, share, classes))
         except Exception as error:  # noqa: BLE001 - Locust would go on without us
             runner.send_message(_REFUSAL, _why(error))
@@ -169,8 +170,9 @@ def _lead(environment: Any, order: LoadOrder, desk: Desk, _classes: list[type[Us
 
     def start(**_: object) -> None:
         _end_in_time(order)
+        known = _sha256(order.locustfile)
         for share, client in enumerate(sorted(runner.clients)[: order.workers]):
-            runner.send_message(_ORDER, {"order": order.to_json(), "share": share}, client)
+            runner.send_message(_ORDER, {"order": order.to_json(), "share": share, "sha256": known}, client)
         gevent.spawn(wait)
 
     def wait() -> None:
@@ -188,6 +190,18 @@ def _lead(environment: Any, order: LoadOrder, desk: Desk, _classes: list[type[Us
 
 def _why(error: Exception) -> str:
     return str(error) if isinstance(error, UnusableLocustfileError) else f"{type(error).__name__}: {error}"
+
+
+def _expect_locustfile(loaded: str, sha256: str) -> None:
+    """Raise UnusableLocustfileError if a worker has loaded another one (the first of a list) than the master."""
+    if _sha256(loaded.split(",", maxsplit=1)[0]) != sha256:
+        raise UnusableLocustfileError(
+            f"the worker {platform.node()} has another locustfile than the master; copy the master's there"
+        )
+
+
+def _sha256(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _look_now_and_then(order: LoadOrder, attendant: Attendant, tell: Callable[[dict[str, Any]], None]) -> None:

@@ -50,7 +50,7 @@ def test_two_hours_of_slots_are_a_go(tmp_path: Path) -> None:
     code, document, output = rehearse(tmp_path, "stage2")
     assert (code, document["decision"], red(document)) == (0, "GO", set()), output
     values = {check["id"]: check["value"] for stage in document["stages"] for check in stage["checks"]}
-    assert (values["rollbacks"], values["settlement-hours"]) == (0, 1)
+    assert (values["rollbacks"], values["settlement-hours"], values["settlement-load"]) == (0, 1, 0)
     assert values["settlement-streak"] >= 5
 
 

@@ -106,7 +106,7 @@ class LoadTerms:
         )
         return LoadOrder(
             locustfile=locustfile,
-            host=host,
+            host=host.rstrip("/"),  # Locust puts the path right behind it
             duration=asked.duration * share,
             rate=asked.rate,
             users=asked.users,
@@ -161,7 +161,7 @@ def _error_limit(limit: ErrorLimit) -> Limit:
 
 def _arm(name: str, side: Side, variables: Variables) -> Arm:
     headers = {key: _filled(value, variables) for key, value in side.headers.items()}
-    return Arm(name, None if side.url is None else _filled(side.url, variables), headers)
+    return Arm(name, None if side.url is None else _filled(side.url, variables).rstrip("/"), headers)
 
 
 def _filled(text: str, variables: Variables) -> str:

@@ -145,6 +145,12 @@ def test_the_sides_of_a_pair_are_filled_in() -> None:
     )
 
 
+def test_a_slash_at_the_end_of_an_address_is_not_sent_twice() -> None:
+    sides = {"control": {"url": "${URL}"}, "candidate": {"url": "http://new/base/"}}
+    order = terms({**MINUTES, **sides}).order("p.py", "http://t:80/", {"URL": "http://old/"})
+    assert (order.host, *(arm.host for arm in order.arms)) == ("http://t:80", "http://old", "http://new/base")
+
+
 @pytest.mark.parametrize("variables", [{}, {"TOKEN": ""}])
 def test_a_variable_that_is_not_set_is_named(variables: dict[str, str]) -> None:
     asked = {**MINUTES, "control": {}, "candidate": {"headers": {"Authorization": "Bearer ${TOKEN}"}}}

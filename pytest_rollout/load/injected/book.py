@@ -49,6 +49,8 @@ class Arrival:
     """How many requests are under way for it, also those of others whom the task has started."""
     flight: Flight | None = None
     """The request under way of its own."""
+    started: list[Any] = field(default_factory=list)
+    """The greenlets that its task has started."""
     parent: Arrival | None = None
     """Whose greenlet has started the one that this is for."""
 

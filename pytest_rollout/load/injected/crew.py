@@ -24,7 +24,7 @@ from pytest_rollout.load.order import REFUSAL, RESULT, SCHEMA, SO_FAR, VARIABLE,
 _MARGIN = 10.0
 """Seconds after which a run that should be over is ended, by the kernel if need be."""
 _POLL = 0.05
-_LOOKING = 0.01
+_LOOKING = 0.002
 """Share of the time that may go into saying what was seen so far, which takes longer the more it is."""
 _ORDER, _PART, _SO_FAR, _REFUSAL = "rollout_order", "rollout_part", "rollout_so_far", "rollout_refusal"
 

@@ -197,6 +197,7 @@ class OpenArrivals:
             due.arrival.failed = True  # whatever the reason is, nobody has done the task
             return None
         due.arrival.before = due.arrival.requests
+        due.arrival.started.clear()  # what its user does beside the tasks
         return self._attempt(due, self._do, user)
 
     def _attempt(self, due: _Due, do: Callable[..., User], *args: User) -> User | None:

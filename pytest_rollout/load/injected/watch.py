@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gevent import GreenletExit, getcurrent
+from gevent import Greenlet, GreenletExit, getcurrent
 from geventhttpclient.connectionpool import ConnectionPool
 from locust.clients import HttpSession
 from locust.contrib.fasthttp import FastHttpSession, FastHttpUser
@@ -50,6 +50,7 @@ class Watch:
         for session in (FastHttpSession, HttpSession):
             session.request = self._watched(session.request)
         _repeat_no_request()
+        Greenlet.add_spawn_callback(_started)
         events.request.add_listener(self._reported)
 
     def follow(self, arrival: Arrival) -> None:
@@ -62,8 +63,8 @@ class Watch:
         """End an arrival whose task is over: every request has ended, and at least one was made."""
         if arrival.flight is not None:
             self._land(arrival, arrival.flight, "failed", now, _UNREPORTED)
-        if arrival.flying:
-            self._find_fault(arrival, now, "the task ended before its requests; join what it starts")
+        if arrival.flying or not all(one.dead for one in arrival.started):
+            self._find_fault(arrival, now, "the task ended before what it has started; join it")
         elif arrival.requests == arrival.before:
             self._find_fault(arrival, now, "the task made no request")
 
@@ -160,6 +161,15 @@ def current() -> Arrival:
     if arrival is None:
         arrival = greenlet.rollout_arrival = _arrival_for(greenlet)
     return arrival
+
+
+def _started(greenlet: Greenlet) -> None:
+    """Note that a task has started a greenlet."""
+    arrival: Arrival | None = getattr(getcurrent(), "rollout_arrival", None)
+    while arrival is not None:
+        if arrival.open:
+            arrival.started.append(greenlet)
+        arrival = arrival.parent
 
 
 def _arrival_for(greenlet: Any) -> Arrival:

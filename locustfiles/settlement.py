@@ -42,8 +42,12 @@ class Payer(FastHttpUser):
         code = wanted or max(found, default=f"{PREFIX}...")
         if code not in found:
             raise StopTest(f"there is no synthetic agent {code}: seed the canary dataset")
-        self._clear(found[code])
+        left = self._left(found[code])
+        if self.agent:
+            return  # another user was quicker, and may have paid since
         self.agent[:] = [found[code]]
+        for payment in left:
+            self._take_back(payment, {"x-correlation-id": f"synthetic-load-left-{payment}"})
 
     @task
     def settle(self) -> None:
@@ -55,14 +59,13 @@ class Payer(FastHttpUser):
         if payment is not None:
             self._take_back(payment, headers)
 
-    def _clear(self, agent: int) -> None:
+    def _left(self, agent: int) -> list[int]:
+        """Return the payments of loads that stand."""
         with self.rest("GET", f"/api/payments?agentId={agent}", name="/api/payments") as response:
             rows: list[dict[str, Any]] = response.js or []
         reversed_ids = {row.get("reversalOf") for row in rows}
-        for row in rows:
-            mine = (row["reference"] or "").startswith(TAG) and row["amount"] > 0
-            if mine and row["id"] not in reversed_ids:
-                self._take_back(row["id"], {"x-correlation-id": f"synthetic-load-left-{row['id']}"})
+        mine = (row for row in rows if (row["reference"] or "").startswith(TAG) and row["amount"] > 0)
+        return [row["id"] for row in mine if row["id"] not in reversed_ids]
 
     def _take_back(self, payment: int, headers: dict[str, str]) -> None:
         """Take a payment back; asking again changes nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, TypeAlias
 
@@ -69,6 +69,10 @@ class LoadTerms:
     turn: int = 1
     """The how many-th load for this gate since the flip this is."""
 
+    def after(self, spoiled: Sequence[str]) -> Self:
+        """Return the terms of a load that is made in the place of others: each was a turn of its own."""
+        return replace(self, turn=self.turn + len(spoiled))
+
     @property
     def shortened(self) -> float:
         """The share of its time that the load has here: limits that are inferred need their number of requests."""
@@ -132,7 +136,7 @@ def judge_latency(terms: LoadTerms, load: Load) -> CheckResult:
         return _noted(broken(Reason.BENT_GENERATOR, load.fault or "no load was made; run it again"), load)
     if said := load.fault or terms.misfit(load.runs):
         return _noted(broken(Reason.BENT_GENERATOR, said), load)
-    demand = terms.demand
+    demand = terms.after(load.spoiled).demand
     result = judge_load(load.runs, demand)
     if result.may_still_arrive:
         result = replace(result, reason=Reason.UNPROVEN, ready_in=None)

@@ -27,6 +27,8 @@ from pytest_rollout.verdict import CheckResult, Reason, Verdict
 
 ATTEMPTS = 3
 """A load whose generator was late says nothing, and is made again, so often in all."""
+PICTURE = "latency.svg"
+"""In a load's folder: its percentiles, and the limits."""
 LOCUSTFILES = "locustfiles"
 """Where in a project they are."""
 Tell = Callable[[str], None]
@@ -53,15 +55,15 @@ class LoadRunner:
 
     def make(self, name: str, terms: LoadTerms, tell: Tell = lambda _: None) -> Load:
         """Make the load of a gate, with every extension that it needs and may have; its faults are in it."""
-        making = _Making(self, name, terms, tell)
-        shutil.rmtree(making.folder, ignore_errors=True)
+        shutil.rmtree(self.folder / name, ignore_errors=True)
         spoiled: list[str] = []
         with self.alone():
             while True:
+                making = _Making(self, name, terms.after(spoiled), tell)
                 load = replace(making.load(), spoiled=tuple(spoiled))
                 result = judge_latency(terms, load)
-                if not _again(load, result, terms) or len(spoiled) + 1 == ATTEMPTS or self.stopped():
-                    return self._drawn(name, terms, load)
+                if not _again(load, result, making.terms) or len(spoiled) + 1 == ATTEMPTS or self.stopped():
+                    return self._drawn(name, making.terms, load)
                 spoiled.append(result.message)
                 tell(f"{name}: {result.message}; once more")
 
@@ -88,8 +90,7 @@ class LoadRunner:
 
     def _drawn(self, name: str, terms: LoadTerms, load: Load) -> Load:
         """Return a load with a picture of its percentiles, if there is anything to draw."""
-        path = self.folder / f"{name}.svg"
-        path.unlink(missing_ok=True)
+        path = self.folder / name / PICTURE
         if not load.runs:
             return load
         with contextlib.suppress(ValueError, OSError):  # without requests, or on a full disk

@@ -162,6 +162,13 @@ def test_a_variable_that_is_not_set_is_named(variables: dict[str, str]) -> None:
 # --- what the judge is asked ------------------------------------------------------------------------------------
 
 
+def test_a_load_in_the_place_of_another_is_a_turn_of_its_own() -> None:
+    once = terms({**ASKED, **P90})
+    assert once.after(()) == once
+    assert once.after(("late", "late again")).turn == 3
+    assert once.after(("late",)).demand.confidence == 0.975
+
+
 def test_every_limit_reaches_the_judge() -> None:
     limits = {
         **{name: {"below": "1s"} for name in ("p50", "p90", "p95", "p99")},

@@ -354,7 +354,7 @@ def test_a_master_that_binds_an_address_waits_for_workers_from_elsewhere(bench: 
 def test_a_load_has_a_picture(bench: Bench) -> None:
     load, _, _ = bench.make(P90)
     (path,) = load.attachments
-    assert path == str(bench.root / "reports" / "p.svg")
+    assert path == str(bench.root / "reports" / "p" / "latency.svg")
     assert Path(path).read_text().startswith("<svg")
 
 
@@ -362,7 +362,7 @@ def test_a_picture_is_of_this_load_or_of_none(bench: Bench) -> None:
     bench.make(P90)
     load, _, _ = bench.make(P90, Run(fault=LoadError("gone")))
     assert load.attachments == ()
-    assert not (bench.root / "reports" / "p.svg").exists()
+    assert not (bench.root / "reports" / "p" / "latency.svg").exists()
 
 
 def test_a_load_without_arrivals_has_no_picture(bench: Bench) -> None:
@@ -378,7 +378,7 @@ def test_a_picture_is_whole_or_not_there(bench: Bench, fails: str) -> None:
     bench.patch.setattr(os if fails == "fsync" else Path, fails, full)
     load, found, _ = bench.make(P90)
     assert (load.attachments, found.verdict) == ((), Verdict.PASSED)
-    assert list((bench.root / "reports").iterdir()) == []
+    assert list((bench.root / "reports" / "p").iterdir()) == []
 
 
 def test_what_was_made_can_be_kept(bench: Bench) -> None:

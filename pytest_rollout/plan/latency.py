@@ -42,7 +42,7 @@ class ErrorLimit(Strict):
     """Of failed requests: a share that is inferred from the run, or a count of the run itself."""
 
     below: Share | None = None
-    at_most: Annotated[int, Field(ge=0, strict=True)] | None = None
+    at_most: Annotated[int, Field(ge=0, le=10**9, strict=True)] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -30,7 +30,7 @@ class AllureReport:
         allure.attach(evidence, "derivation", allure.attachment_type.JSON)
         for path in map(Path, result["attachments"]):
             if path.suffix in _IMAGES and path.is_file():
-                allure.attach.file(str(path), _called(path), _IMAGES[path.suffix])
+                allure.attach.file(str(path), path.parent.name, _IMAGES[path.suffix])
 
 
 def _label(item: GateItem) -> None:
@@ -44,8 +44,3 @@ def _label(item: GateItem) -> None:
     allure.dynamic.parameter("stage", f"{check.rollout}/{check.stage}")
     allure.dynamic.severity(allure.severity_level.BLOCKER)
     allure.dynamic.tag(check.stage, check.kind)
-
-
-def _called(path: Path) -> str:
-    """Return the name of a picture: Playwright's is in the folder's name, a load's in its own."""
-    return path.parent.name if path.suffix == ".png" else path.stem

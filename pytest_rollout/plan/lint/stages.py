@@ -62,7 +62,8 @@ def wait_findings(plan: Plan, environment: str | None) -> Iterator[Finding]:
 
 def seconds_to_go(stage: Stage, schedules: Schedules) -> float:
     """Return the seconds from a stage's flip until all of its windows have passed."""
-    return stage.settle + max(time_of(gate, schedules) for gate in stage.gates)
+    loads = sum(time_of(gate, schedules) for gate in stage.gates if gate.latency is not None)  # one after the other
+    return stage.settle + max(loads, *(time_of(gate, schedules) for gate in stage.gates))
 
 
 def time_of(gate: Gate, schedules: Schedules) -> float:

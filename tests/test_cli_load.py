@@ -112,7 +112,11 @@ def test_what_is_kept(project: Path) -> None:
     folder = project / "out" / "load"
     assert f"see {folder}/visit.json and {folder}/visit" in done.stdout.splitlines()
     found = CheckResult.from_dict(json.loads((folder / "visit.json").read_text(encoding="utf-8")))
-    assert (found.verdict, found.samples, found.attachments) == (Verdict.PASSED, 60, (str(folder / "visit" / "latency.svg"),))
+    assert (found.verdict, found.samples, found.attachments) == (
+        Verdict.PASSED,
+        60,
+        (str(folder / "visit" / "latency.svg"),),
+    )
     assert found.derivation["percentiles"]["all"]["p95"]["high_bound"] < 10
     assert (folder / "visit" / "latency.svg").read_text(encoding="utf-8").startswith("<svg")
     assert json.loads((folder / "visit" / "1" / "result.json").read_text())["asked"]["rate"] == 60

@@ -150,5 +150,7 @@ def _again(load: Load, result: CheckResult, terms: LoadTerms) -> bool:
 
 def _progress(so_far: LoadResult) -> str:
     asked = so_far.asked
+    if not so_far.duration:
+        return "warming up"
     gone, planned = format_duration(round(so_far.duration)), format_duration(asked.duration)
     return f"{gone} of {planned}, {so_far.started:,} arrivals, {so_far.achieved_rate:.3g} answers a second"

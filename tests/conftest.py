@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Iterator
 
@@ -18,6 +19,12 @@ _ERA_SECONDS = 20_000.0
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the rehearsals: they take the longest, so the other files are done beside them."""
     items.sort(key=lambda item: item.path.parent.name != "rehearsal")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what all tests are made of: walking it took a tenth of their time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Iterator
 
@@ -13,6 +14,17 @@ from tests.postgres import Postgres, running_postgres
 pytest_plugins = ["pytester"]
 
 _ERA_SECONDS = 20_000.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the rehearsals: they take the longest, so the other files are done beside them."""
+    items.sort(key=lambda item: item.path.parent.name != "rehearsal")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what all tests are made of: walking it took a tenth of their time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

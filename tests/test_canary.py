@@ -104,7 +104,7 @@ def test_credentials_of_urls_are_taken_out_of_the_log(shop: CanaryRunner) -> Non
     source = "import pytest\n@pytest.mark.canary('settlement')\ndef test_it(): assert not 'http://bob:hunter2@shop/'\n"
     run = canary(shop, source).run(CANARY, 30.0)
     assert "http://shop/" in run.message
-    files = [path for path in shop.reports.parent.rglob("*") if path.is_file() and path.suffix != ".py"]
+    files = [path for path in shop.reports.parent.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}]
     assert [path for path in files if b"bob:hunter2" in path.read_bytes()] == []
 
 

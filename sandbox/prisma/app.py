@@ -59,6 +59,7 @@ def _site(config: Config) -> Site:
     log = Log(config.directory, rollout_stage=config.rollout_stage)
     templates = Jinja2Templates(Path(__file__).parent / "templates")
     templates.env.filters["number"] = texts.number
+    templates.env.auto_reload = False
     return Site(
         config=config,
         engine=engine,

@@ -169,7 +169,9 @@ class FlagChange(Base):
 def open_database(directory: Path) -> Engine:
     """Open the database of the directory, with its tables; a writer waits up to 10 s for another."""
     engine = create_engine(
-        f"sqlite:///{directory / DATABASE}", connect_args={"timeout": 10, "isolation_level": "IMMEDIATE"}
+        f"sqlite:///{directory / DATABASE}",
+        pool_size=40,  # one for each worker thread of the application: none is opened for a single read
+        connect_args={"timeout": 10, "isolation_level": "IMMEDIATE"},
     )
     event.listen(engine, "connect", _prepare)
     Base.metadata.create_all(engine)

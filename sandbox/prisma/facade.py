@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Engine, Executable, Select, case, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Engine, Executable, Select, case, func, select
 
 from sandbox.prisma.db import NOT_BILLED, Agent, Invoice, Partner, Payment
 from sandbox.prisma.metrics import Metrics
@@ -77,18 +76,18 @@ class Facade:
 
     def agents(self) -> list[Row]:
         """Return all agents."""
-        with self._read() as session:
-            return _rows(session, select(*Agent.__table__.columns).order_by(Agent.id))
+        with self._read() as connection:
+            return _rows(connection, select(*Agent.__table__.columns).order_by(Agent.id))
 
     def agent(self, agent_id: int) -> Row | None:
         """Return one agent."""
-        with self._read() as session:
-            return _agent(session, agent_id)
+        with self._read() as connection:
+            return _agent(connection, agent_id)
 
     def invoices(self) -> list[Row]:
         """Return all invoices."""
-        with self._read() as session:
-            return [with_metadata(row) for row in _rows(session, _INVOICES.order_by(Invoice.id))]
+        with self._read() as connection:
+            return [with_metadata(row) for row in _rows(connection, _INVOICES.order_by(Invoice.id))]
 
     def payments(self, agent_id: int | None = None, search: str = "") -> list[Row]:
         """Return the payments of an agent, or those the search finds."""
@@ -97,18 +96,18 @@ class Facade:
             query = query.where(Payment.agent_id == agent_id)
         elif search:
             query = query.where((Payment.reference + " " + Agent.name).icontains(search, autoescape=True))
-        with self._read() as session:
-            return _rows(session, query)
+        with self._read() as connection:
+            return _rows(connection, query)
 
     def partners(self) -> list[Row]:
         """Return all sales partners."""
-        with self._read() as session:
-            return _rows(session, select(*Partner.__table__.columns).order_by(Partner.id))
+        with self._read() as connection:
+            return _rows(connection, select(*Partner.__table__.columns).order_by(Partner.id))
 
     def summaries(self) -> list[Row]:
         """Return the sums per agent."""
-        with self._read() as session:
-            return _rows(session, _SUMMARIES)
+        with self._read() as connection:
+            return _rows(connection, _SUMMARIES)
 
     def dashboard(self) -> Row:
         """Return the sums over all agents and the last months."""
@@ -121,30 +120,30 @@ class Facade:
             func.sum(each.outstandingAmount).label("outstanding"),
             func.count().label("agents"),
         )
-        with self._read() as session:
-            last = session.execute(months.order_by(month.desc()).limit(CHART_MONTHS)).all()
-            return _rows(session, totals)[0] | {"months": [(name, billed) for name, billed in reversed(last)]}
+        with self._read() as connection:
+            last = connection.execute(months.order_by(month.desc()).limit(CHART_MONTHS)).all()
+            return _rows(connection, totals)[0] | {"months": [(name, billed) for name, billed in reversed(last)]}
 
     def portal(self, agent_id: int) -> Row | None:
         """Return what the portal shows of an agent."""
-        with self._read() as session:
-            agent = _agent(session, agent_id)
-            return agent and _portal(session, agent)
+        with self._read() as connection:
+            agent = _agent(connection, agent_id)
+            return agent and _portal(connection, agent)
 
     @contextmanager
-    def _read(self) -> Iterator[Session]:
-        with self._timer.time(), Session(self._engine) as session:
+    def _read(self) -> Iterator[Connection]:
+        with self._timer.time(), self._engine.connect() as connection:
             time.sleep(self._distance.seconds())
-            yield session
+            yield connection
 
 
-def _agent(session: Session, agent_id: int) -> Row | None:
-    found = _rows(session, select(*Agent.__table__.columns).where(Agent.id == agent_id))
+def _agent(connection: Connection, agent_id: int) -> Row | None:
+    found = _rows(connection, select(*Agent.__table__.columns).where(Agent.id == agent_id))
     return found[0] if found else None
 
 
-def _portal(session: Session, agent: Row) -> Row:
-    summary = _rows(session, _SUMMARIES.where(Agent.id == agent["id"]))[0]
+def _portal(connection: Connection, agent: Row) -> Row:
+    summary = _rows(connection, _SUMMARIES.where(Agent.id == agent["id"]))[0]
     number = select(func.count()).select_from(Invoice).where(Invoice.agent_id == agent["id"])
     invoices = _INVOICES.where(Invoice.agent_id == agent["id"]).order_by(Invoice.id.desc()).limit(LATEST)
     payments = _PAYMENTS.where(Payment.agent_id == agent["id"]).order_by(Payment.id.desc()).limit(LATEST)
@@ -153,14 +152,14 @@ def _portal(session: Session, agent: Row) -> Row:
         "billed": summary["totalBilled"],
         "paid": summary["totalPaid"],
         "balance": summary["outstandingAmount"],
-        "count": session.scalar(number),
-        "invoices": [with_metadata(row) for row in _rows(session, invoices)],
-        "payments": _rows(session, payments),
+        "count": connection.scalar(number),
+        "invoices": [with_metadata(row) for row in _rows(connection, invoices)],
+        "payments": _rows(connection, payments),
     }
 
 
-def _rows(session: Session, query: Executable) -> list[Row]:
-    return [_plain(row) for row in session.execute(query).mappings()]
+def _rows(connection: Connection, query: Executable) -> list[Row]:
+    return [_plain(row) for row in connection.execute(query).mappings()]
 
 
 def _plain(row: Mapping[Any, Any]) -> Row:

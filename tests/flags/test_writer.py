@@ -104,7 +104,8 @@ def test_a_value_of_another_type_is_refused(systems: dict[str, str], http: Http)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_fault_that_passes_is_asked_again(http: Http, status: int) -> None:
+def test_a_fault_that_passes_is_asked_again(http: Http, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_rollout.flags.writer._RETRY_BUDGET", 2.0)
     replies = [Reply(b"", status), Reply({})]
     with fake_server(lambda _: replies.pop(0)) as server:
         FlagWriter(server.url + "/", http).set("a/b", "on", "c d", **WHO)

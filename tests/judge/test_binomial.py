@@ -145,8 +145,8 @@ def test_each_bound_is_wrong_as_seldom_as_promised(total: int, tail: float) -> N
 
 @pytest.mark.parametrize("bad", [0, 1, 50, 50_000, 5_000_000, 9_999_999])
 def test_ten_million_requests_are_judged_at_once(bad: int) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = interval(bad, 10**7, TAIL)
     assert found.low <= bad / 10**7 <= found.high
     assert found.high - found.low < 0.001
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1

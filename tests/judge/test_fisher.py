@@ -265,7 +265,7 @@ def test_more_bad_requests_now_raise_the_lower_bound(now: Sample, base: Sample) 
     ],
 )
 def test_a_hundred_million_requests_are_judged_at_once(now: Sample, base: Sample) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert not not_worse(now, base, 1.0, TAIL) or now.bad == 1
     assert worst_ratio_low(now, base, TAIL) >= 0
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1

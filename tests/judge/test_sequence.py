@@ -179,8 +179,8 @@ def test_all_stretches_together_spend_what_was_promised() -> None:
 
 @pytest.mark.parametrize("bad", [0, 1, 1000, 50_000_000, 99_999_999, 100_000_000])
 def test_a_hundred_million_requests_are_judged_at_once(bad: int) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = interval(bad, 10**8, TAIL)
     assert found.low <= bad / 10**8 <= found.high
     assert found.high - found.low < 0.001
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2

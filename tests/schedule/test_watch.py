@@ -180,11 +180,11 @@ def test_a_slot_that_somebody_else_keeps_to_its_end_is_left(tmp_path: Path) -> N
 
 
 def test_canaries_run_side_by_side(tmp_path: Path) -> None:
-    own = {name: schedule("500s") for name in ("one", "two", "three")}
-    keeper = light(tmp_path, tmp_path / "evidence.db", own, seconds=0.3)
+    own = {name: schedule("1000s") for name in ("one", "two", "three")}
+    keeper = light(tmp_path, tmp_path / "evidence.db", own, seconds=0.4)
     keeper.log.head()
     stop, shown = StopRequest(), list[float]()
-    keep_all([watch(keeper, 1.0, stop, name) for name in own], stop, lambda: shown.append(time.time()))
+    keep_all([watch(keeper, 2.0, stop, name) for name in own], stop, lambda: shown.append(time.time()))
     assert [set(states(keeper, name)) for name in own] == [{"ok"}, {"ok"}, {"ok"}]
     assert {len(states(keeper, name)) for name in own} <= {2, 3}
     assert len(shown) > 3

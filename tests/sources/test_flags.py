@@ -184,7 +184,8 @@ def test_a_service_that_is_not_there_never_looks_like_off(http: Http) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_fault_that_passes_is_asked_again(http: Http, status: int) -> None:
+def test_a_fault_that_passes_is_asked_again(http: Http, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_rollout.sources.flags._RETRY_BUDGET", 2.0)
     replies = [Reply(b"", status), Reply(EVALUATED)]
     with fake_server(lambda _: replies.pop(0)) as server:
         assert FlagReader(server.url, http).read("READS", "admin").fault == ""

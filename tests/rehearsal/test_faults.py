@@ -79,3 +79,20 @@ def test_a_fault_turns_red_what_it_names_and_nothing_else(tmp_path: Path, names:
     assert all(breached & checks for name, checks in turned.items() if name not in BLIND), output
     assert document["decision"] == ("HOLD" if BLIND.issuperset(names) else "NO-GO"), output
     assert code == 1
+
+
+def test_settlements_that_fail_under_load_are_no_go(tmp_path: Path) -> None:
+    faults = ("--rollout-fault=settlement-overload", "--rollout-wait=10s")
+    code, document, output = rehearse(tmp_path, "stage2", *faults)
+    assert (code, document["decision"]) == (1, "NO-GO"), output
+    assert verdicts(document)["stage2/settlement-load"] == "breached", output
+
+
+def test_a_portal_that_is_slow_under_load_never_passes(tmp_path: Path) -> None:
+    """It is breached, by the plan's own limits, unless this machine is too busy to measure them."""
+    code, document, output = rehearse(tmp_path, "stage3", "--rollout-fault=portal-slow", "--rollout-wait=10s")
+    (portal,) = [check for check in document["stages"][0]["checks"] if check["id"] == "portal-load"]
+    assert (portal["verdict"], portal["reason"]) in {("breached", "limit-breached"), ("error", "bent-generator")}, (
+        output
+    )
+    assert (code, document["decision"]) == (1, "NO-GO" if portal["verdict"] == "breached" else "HOLD"), output

@@ -29,7 +29,7 @@ from pytest_rollout.load.soundness import unsound
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 USERS, SECONDS, WARM_UP = 50, 3.0, 1.5
-SHARES = [share / 100 for share in range(40, 101, 5)]
+SHARES = [share / 100 for share in range(10, 101, 5)]
 """Of plain Locust's requests per second: the rates of open arrivals that are tried."""
 TRIES = 2
 AIM = 0.7

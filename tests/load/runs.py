@@ -129,8 +129,8 @@ def document(
         book = Book(order.duration)
         for at, number in order.schedule(share):
             how, seconds = outcome(number)
-            book.started += at >= 0
             arrival = Arrival("Visitor.look", at, order.arm(number).name)
+            book.start(arrival)
             flight = Flight("GET", "/", at, at, at, open=True, arm=arrival.arm, trace_id=f"{number:032x}")
             book.landed(flight, how, at + seconds, "" if how == "ok" else "it did not work")
             book.done(arrival, how, at, at + seconds)

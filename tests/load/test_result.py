@@ -199,6 +199,16 @@ def test_only_what_was_due_in_the_window_counts() -> None:
     assert book.document()["counts"]["finished"] == 0
 
 
+def test_what_begins_while_a_run_that_was_stopped_is_told_does_not_count() -> None:
+    """Packing its samples takes a moment, in which arrivals go on: nobody would tell what became of them."""
+    book = Book(10.0)
+    book.start(Arrival("A.b", -0.1))
+    book.start(Arrival("A.b", 0.0))
+    book.closed = True
+    book.start(Arrival("A.b", 0.1))
+    assert book.document()["counts"]["started"] == 1
+
+
 def test_the_slowest_and_the_failed_are_kept_with_their_trace_ids() -> None:
     made = result(LoadOrder("s.py", "http://h", 100.0, rate=10.0, run="r1", arrivals="constant"), outcome=mixed)
     (part,) = made.parts

@@ -157,6 +157,10 @@ class Book:
         key: Key = ("transaction", "TASK", arrival.name, arrival.arm)
         self._add(key, outcome, arrival.intended, ended - arrival.intended, ended - begun)
 
+    def start(self, arrival: Arrival) -> None:
+        """Count an arrival that begins; what begins while a book that was cut short is packed is nobody's any more."""
+        self.started += arrival.intended >= 0 and not self.closed
+
     def raised(self, error: BaseException) -> None:
         """Note an exception of a task or a listener, of any time: also of the warm-up."""
         self._tell(self.exceptions, without_secrets(f"{type(error).__name__}: {error}")[:_LONGEST_TEXT], "others")

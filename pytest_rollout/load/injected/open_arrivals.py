@@ -97,8 +97,9 @@ class OpenArrivals:
         for at, number in self._schedule:
             self._sleep_until(at)
             self._heed_stop()
-            self._watch.book.started += at >= 0
-            self._arrive(self._due(at, number))
+            due = self._due(at, number)
+            self._watch.book.start(due.arrival)
+            self._arrive(due)
         self._sleep_until(self._order.duration)
 
     def drain(self) -> None:

@@ -1,8 +1,8 @@
 # `make test` is everything that has to hold before a change is merged.
 
 BIN := .venv/bin
-# Four workers keep two cores busy: much of a test is waiting. A file's tests stay together and share what they start.
-PYTEST := $(BIN)/python -m pytest tests -n 4 --dist loadfile --no-loadscope-reorder -q --rollout-push never
+# Three workers keep two cores busy: much of a test is waiting. A file's tests stay together and share what they start.
+PYTEST := $(BIN)/python -m pytest tests -n 3 --dist loadfile --no-loadscope-reorder -q --rollout-push never
 SCRIPTS := scripts/allure_html
 unexport PYTHONDONTWRITEBYTECODE  # or each of a thousand processes compiles our modules anew
 BENCHMARKS := plugin_loading judging_cost evidence_log wrong_verdicts load_truth load_throughput

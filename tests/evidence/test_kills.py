@@ -33,7 +33,8 @@ for turn in range(rounds):
         child = os.fork()
         if not child:
             append(f"{turn}-{number}")
-        children.append((time.monotonic() + random.uniform(0.0, 0.3), child))
+        # Ever longer lives: a database that is slow to answer at first, on a busy machine, is met by the later ones.
+        children.append((time.monotonic() + random.uniform(0.0, 0.3 + 0.1 * turn), child))
     for instant, child in sorted(children):
         time.sleep(max(instant - time.monotonic(), 0.0))
         os.kill(child, signal.SIGKILL)

@@ -24,6 +24,8 @@ from pytest_rollout.publish.pushgateway import Group, Pushgateway, PushOutcome, 
 from tests.publish.gateways import stored
 
 NOWHERE = "http://127.0.0.1:1"  # a port that nothing listens on
+PATIENT = 30.0
+"""Seconds: where a test is not about time, a busy machine may take its own."""
 
 
 def check(**changes: Any) -> dict[str, Any]:
@@ -100,7 +102,9 @@ def test_prometheus_client_is_imported_only_when_something_is_pushed() -> None:
 
 
 def test_every_stage_has_its_own_group(gateway: str, tmp_path: Path) -> None:
-    outcome = Pushgateway(gateway, tmp_path / "spool").push([stage(), stage(stage=2, decision="NO-GO")])
+    outcome = Pushgateway(gateway, tmp_path / "spool", timeout=PATIENT).push(
+        [stage(), stage(stage=2, decision="NO-GO")]
+    )
 
     assert outcome == PushOutcome("pushed", f"2 pushed to {gateway}", 2, 0)
     assert stored(gateway, "rollout_last_success_timestamp_seconds") == {
@@ -113,7 +117,7 @@ def test_every_stage_has_its_own_group(gateway: str, tmp_path: Path) -> None:
 
 
 def test_the_last_go_outlives_a_hold_and_nothing_else_does(gateway: str, tmp_path: Path) -> None:
-    pushgateway = Pushgateway(gateway, tmp_path / "spool")
+    pushgateway = Pushgateway(gateway, tmp_path / "spool", timeout=PATIENT)
     pushgateway.push([stage()])
     pushgateway.push([HOLD])
 
@@ -127,7 +131,7 @@ def test_the_last_go_outlives_a_hold_and_nothing_else_does(gateway: str, tmp_pat
 
 @pytest.mark.parametrize("name", ["..", ".", "", "portal/[agentId]", "ünï code", "a+b=100%"])
 def test_any_environment_name_arrives_as_it_is(gateway: str, tmp_path: Path, name: str) -> None:
-    assert Pushgateway(gateway, tmp_path / "spool").push([stage(environment=name)]).state == "pushed"
+    assert Pushgateway(gateway, tmp_path / "spool", timeout=PATIENT).push([stage(environment=name)]).state == "pushed"
 
     assert {at[0] for at in stored(gateway, "rollout_rehearsal")} == {name}
 
@@ -136,7 +140,7 @@ def test_proxies_are_not_used(gateway: str, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("http_proxy", NOWHERE)
     monkeypatch.setenv("no_proxy", "")
 
-    assert Pushgateway(gateway, tmp_path / "spool").push([stage()]).state == "pushed"
+    assert Pushgateway(gateway, tmp_path / "spool", timeout=PATIENT).push([stage()]).state == "pushed"
 
 
 def test_the_reason_of_a_refusal_is_told_and_the_next_push_drops_it(gateway: str, tmp_path: Path) -> None:
@@ -144,7 +148,7 @@ def test_the_reason_of_a_refusal_is_told_and_the_next_push_drops_it(gateway: str
         f"{gateway}/metrics/job/other", b"# TYPE rollout_rehearsal counter\nrollout_rehearsal 1\n"
     )
     urllib.request.urlopen(clash, timeout=5).close()
-    pushgateway = Pushgateway(gateway, tmp_path / "spool")
+    pushgateway = Pushgateway(gateway, tmp_path / "spool", timeout=PATIENT)
 
     first = pushgateway.push([stage()])
     urllib.request.urlopen(urllib.request.Request(clash.full_url, method="DELETE"), timeout=5).close()
@@ -160,13 +164,13 @@ def test_what_waited_for_a_gateway_keeps_its_last_go(gateway: str, tmp_path: Pat
     """The GO was decided while the gateway was away; a HOLD arrives first after it came back."""
     spool = tmp_path / "spool"
     with fake(answers=[503]) as away:
-        Pushgateway(away.url, spool).push([stage()])
+        Pushgateway(away.url, spool, timeout=PATIENT).push([stage()])
     (waiting,) = spool.glob("*.json")
     name = waiting.name.split("-")
     name[1] = spool_module._digest(gateway)
     waiting.rename(spool / "-".join(name))
 
-    outcome = Pushgateway(gateway, spool).push([HOLD])
+    outcome = Pushgateway(gateway, spool, timeout=PATIENT).push([HOLD])
 
     assert (outcome.state, outcome.pushed) == ("pushed", 2)
     group = ("sandbox", "pytest_rollout", "prisma", "1")

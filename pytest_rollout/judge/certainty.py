@@ -34,10 +34,18 @@ class Certainty:
     @property
     def rule(self) -> str:
         """The rule in words, for every report."""
+        return self._rule("two-sided")
+
+    @property
+    def one_sided_rule(self) -> str:
+        """The same for who promises one side alone, and so asks for a confidence of that much less."""
+        return self._rule("one-sided")
+
+    def _rule(self, sides: str) -> str:
         if self.confidence is None:
             return "point estimate, no confidence"
         if not self.epoch:
-            return "Clopper-Pearson, two-sided, single look"
+            return f"Clopper-Pearson, {sides}, single look"
         return f"beta-binomial mixture, time-uniform, stretch {self.epoch}"
 
     def interval(self, bad: float, total: float) -> Interval:

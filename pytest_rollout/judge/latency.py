@@ -203,7 +203,13 @@ def _judge_share(result: CheckResult, bad: Bad, limit: float, answers: Answers, 
     whole = total if answers.planned is None else answers.planned
     low = certainty.lowest(bad.sure, whole) if run.whole or answers.planned is not None else 0.0
     shown = Interval(low, events.highest(certainty))
-    counted = {"rule": certainty.rule, "confidence": run.confidence, "bad": many, "sure": bad.sure, "total": total}
+    counted = {
+        "rule": certainty.one_sided_rule,
+        "confidence": run.confidence,
+        "bad": many,
+        "sure": bad.sure,
+        "total": total,
+    }
     found = {**counted, "low": shown.low, "high": shown.high, "largest_burst": events.burst, "longest_row": bad.row}
     result = replace(result, derivation={**result.derivation, **found})
     if shown.low > limit:

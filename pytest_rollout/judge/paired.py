@@ -204,7 +204,7 @@ def _told(compared: _Comparison, run: Run) -> CheckResult:
         samples=candidate.due,
         window=run.window,
         derivation={
-            "rule": f"pairs of which one is slower (McNemar), {compared.certainty.rule}",
+            "rule": f"pairs of which one is slower (McNemar), {compared.certainty.one_sided_rule}",
             "confidence": run.confidence,
             "model": run.model.value,
             "quantile": limit.q,

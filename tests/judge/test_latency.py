@@ -56,7 +56,7 @@ def test_a_fast_service_passes() -> None:
 
 def test_the_derivation_tells_all_that_the_verdict_rests_on() -> None:
     found = judge_limit(P95, answers(spread(6000, 150)), WHOLE).derivation
-    assert found["rule"] == "Clopper-Pearson, two-sided, single look"
+    assert found["rule"] == "Clopper-Pearson, one-sided, single look"
     assert found["confidence"] == 0.95
     assert (found["bad"], found["sure"], found["total"], found["planned"]) == (150, 150, 6000, 6000)
     assert found["low"] < 0.025 < found["high"] < 0.05

@@ -52,7 +52,7 @@ def test_a_candidate_like_the_control_passes() -> None:
     assert result.value == pytest.approx(0.0, abs=0.05)
     assert (result.limit, result.unit, result.samples) == (0.1, "share", 3000)
     assert result.derivation["rule"] == (
-        "pairs of which one is slower (McNemar), Clopper-Pearson, two-sided, single look"
+        "pairs of which one is slower (McNemar), Clopper-Pearson, one-sided, single look"
     )
 
 

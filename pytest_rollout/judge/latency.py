@@ -81,14 +81,6 @@ class ErrorsAtMost:
 Limit: TypeAlias = QuantileBelow | ErrorsBelow | ErrorsAtMost
 
 
-def judge_limits(limits: Mapping[str, Limit], answers: Answers, run: Run) -> CheckResult:
-    """Judge a run by several limits, all of which must hold. Raises ValueError if there are none."""
-    if not limits:
-        raise ValueError("a latency gate without a limit; write one, such as p95: {below: 200ms}")
-    results = {name: judge_limit(limit, answers, run) for name, limit in limits.items()}
-    return together(results)
-
-
 def together(results: Mapping[str, CheckResult]) -> CheckResult:
     """Return one verdict of all limits of a gate, by their names."""
     if len(results) > 1:

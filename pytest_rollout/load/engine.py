@@ -19,6 +19,7 @@ from pytest_rollout.errors import LoadError
 from pytest_rollout.load.order import REFUSAL, RESULT, SO_FAR, VARIABLE, LoadOrder, without_secrets
 from pytest_rollout.load.result import LoadResult, read
 from pytest_rollout.process import Bounds, StopRequest, run_bounded
+from pytest_rollout.publish.verdict_file import write_atomic
 
 LOCUST = "ROLLOUT_LOCUST"
 """The environment variable that names another locust command, such as one of a virtual environment of its own."""
@@ -90,7 +91,14 @@ def run(order: LoadOrder, site: Site, look: Look | None = None) -> LoadResult:
         code = _Launch(order, site, paper, _stopping(order, site, look)).run()
     finally:
         paper.unlink(missing_ok=True)
+        _clean_logs(site.folder)
     return _outcome(order, site, code)
+
+
+def _clean_logs(folder: Path) -> None:
+    """Leave no secret of an address in what Locust and its locustfile have logged."""
+    for log in folder.glob("*.log"):
+        write_atomic(log, without_secrets(log.read_text(errors="replace")))
 
 
 def _between_looks(duration: float) -> float:
@@ -171,7 +179,7 @@ def _tail(log: Path) -> str:
     """Return the end of a log, without Locust's tables."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     words = [line for line in lines if line.strip() and not _TABLE.search(line)][-_TAIL:]
-    return without_secrets("\n    ".join(["; its last words:", *words])) if words else ""
+    return "\n    ".join(["; its last words:", *words]) if words else ""
 
 
 def free_port() -> int:

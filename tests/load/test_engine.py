@@ -20,7 +20,18 @@ from pytest_rollout.load.engine import LOCUST, run
 from pytest_rollout.load.order import LoadOrder
 from pytest_rollout.load.result import LoadResult
 from pytest_rollout.load.soundness import unsound
-from tests.load.runs import PIDS, Seen, await_pids, await_true, locustfile, make_load, side_by_side, site, visit
+from tests.load.runs import (
+    PIDS,
+    VISITOR,
+    Seen,
+    await_pids,
+    await_true,
+    locustfile,
+    make_load,
+    side_by_side,
+    site,
+    visit,
+)
 from tests.load.servers import healthy, hung, running
 from tests.test_process import alive
 
@@ -158,6 +169,15 @@ def test_only_who_made_a_load_can_read_what_it_left(tmp_path: Path) -> None:
     assert modes
     assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
     assert not old.exists()
+
+
+def test_no_secret_of_an_address_stays_in_a_log(tmp_path: Path) -> None:
+    telling = textwrap.dedent(VISITOR) + "\nprint('at http://me:s3cret@there/?token=s3cret')\n"
+    with running(healthy) as server:
+        make_load(tmp_path, server.url, telling, warm_up=0.0)
+    log = (tmp_path / "run" / "locust.log").read_text()
+    assert "at http://there/?..." in log
+    assert "s3cret" not in log
 
 
 def test_a_locust_that_is_not_there_is_an_error_that_says_what_to_set(tmp_path: Path) -> None:
